@@ -1,0 +1,68 @@
+package message
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Request is one request as an engine hands it to a handler. It is valid until the
+// handler returns.
+type Request struct {
+	Head    Head
+	Content Content
+	Client  *Client
+	// Received is when the first byte of the request was read, on the clock of the
+	// connection (netio.Clock).
+	Received time.Duration
+	// LastOnConnection is true when the answer must close the connection whatever the head says:
+	// the engine reached a limit or is draining.
+	LastOnConnection bool
+}
+
+// Client is what is known of the peer of a connection; it lives as long as the
+// connection does.
+type Client struct {
+	Addr netip.AddrPort // the true peer of the connection
+	// Text is Addr's address as text, without port; AddrQuoted is the same in the form
+	// that the Forwarded field wants (RFC 7239 section 6).
+	Text       []byte
+	AddrQuoted []byte
+	Secure     bool // TLS
+	Trusted    bool // a configured proxy: its forwarded fields are believed
+	Listener   int  // slot of the listener, stable across reloads
+	Cell       int  // metric cell of the connection's worker
+}
+
+// Content reads the content of a request, freed from its framing.
+type Content interface {
+	// Whole returns all content that is still to come when it is at hand without
+	// waiting; ok is false when reading on would wait.
+	Whole() (content []byte, ok bool)
+	// Read waits for at least one byte and returns io.EOF at the end of a complete
+	// message. Errors are faults.
+	Read(p []byte) (int, error)
+	// Started reports whether any byte of content has been consumed by Read.
+	Started() bool
+}
+
+// Responder writes the answer of one exchange, whatever the protocol. An answer is
+// any number of Interim heads, one Respond, then Writes until one ends it.
+type Responder interface {
+	// Respond writes the final head. h.Framing and h.ContentLength say how much content
+	// follows: the engine frames it in its own way and leaves it out where the request or
+	// the status allows none. content is its first part; end says there is no more.
+	Respond(h *Head, content []byte, end bool) error
+	// Write writes further content; end says there is no more.
+	Write(content []byte, end bool) error
+	// Interim writes an informational head (1xx).
+	Interim(h *Head) error
+}
+
+// Handler serves one exchange. It must answer by w before it returns, or return an
+// error, after which the engine ends the connection or stream.
+type Handler interface {
+	ServeExchange(r *Request, w Responder) error
+	// Refuse answers a request that the engine could not accept. h holds what could be
+	// read of its head and may be empty. The connection is closed afterwards.
+	Refuse(r *Request, w Responder, reason error)
+}

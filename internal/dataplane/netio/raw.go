@@ -1,0 +1,90 @@
+package netio
+
+import (
+	"io"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// rawRead is read(2) on the non-blocking descriptor, without telling the scheduler:
+// it can't block.
+func (c *Conn) rawRead(p []byte) (int, error) {
+	for {
+		n, _, e := syscall.RawSyscall(syscall.SYS_READ, c.fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch {
+		case e == 0 && n > 0:
+			return int(n), nil
+		case e == 0:
+			return 0, io.EOF
+		case e == syscall.EAGAIN:
+			return 0, ErrAgain
+		case e != syscall.EINTR:
+			return 0, e
+		}
+	}
+}
+
+// rawWrite is write(2) likewise; it writes what there is room for.
+func (c *Conn) rawWrite(p []byte) (int, error) {
+	for {
+		n, _, e := syscall.RawSyscall(syscall.SYS_WRITE, c.fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch e {
+		case 0:
+			return int(n), nil
+		case syscall.EAGAIN:
+			return 0, nil
+		case syscall.EINTR:
+		default:
+			return 0, e
+		}
+	}
+}
+
+// Alive looks without waiting whether the connection can carry a new request: no FIN,
+// no error and no unasked-for byte has come. The owner calls it before it uses a
+// connection that has lain idle. It says true of connections it can't look into.
+func (c *Conn) Alive() bool {
+	if c.tcp == nil {
+		return true
+	}
+	n, e := peek(c.fd)
+	return n < 0 && e == syscall.EAGAIN
+}
+
+// peerGone is Alive for the clock, which doesn't own the descriptor: bytes that wait
+// are no reason to think that the peer is gone.
+func (c *Conn) peerGone() bool {
+	gone := false
+	if c.raw != nil {
+		c.raw.Control(func(fd uintptr) {
+			n, e := peek(fd)
+			gone = n == 0 || n < 0 && e != syscall.EAGAIN && e != syscall.EINTR
+		})
+	}
+	return gone
+}
+
+func peek(fd uintptr) (int, syscall.Errno) {
+	var b [1]byte
+	n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1,
+		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	return int(n), e
+}
+
+// peerReads reports whether the peer has acknowledged bytes since the clock last asked.
+func (c *Conn) peerReads() bool {
+	if c.raw == nil {
+		return false
+	}
+	var acked uint64
+	c.raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			acked = info.Bytes_acked
+		}
+	})
+	moved := acked > c.write.progress
+	c.write.progress = acked
+	return moved
+}
