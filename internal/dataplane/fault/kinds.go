@@ -1,0 +1,136 @@
+package fault
+
+// The kinds, in the order of the table. Labels and codes are stable; the
+// numbers behind these names are not.
+const (
+	// None is the absence of a fault.
+	None Kind = iota
+
+	// BadRequest is a request that breaks the grammar of RFC 9112.
+	BadRequest
+	// BadFraming is a request whose length is ambiguous (RFC 9112 section 6.3).
+	BadFraming
+	// BadChunk is chunked request content that breaks RFC 9112 section 7.1.
+	BadChunk
+	// BadHost is a missing, repeated or malformed Host (RFC 9110 section 7.2).
+	BadHost
+	// BadTarget is a malformed request target (RFC 9112 section 3.2).
+	BadTarget
+	// PathRefused is a path that canonicalization refuses.
+	PathRefused
+	// BadField is a malformed field line (RFC 9110 section 5).
+	BadField
+	// BadVersion is an HTTP version this listener doesn't speak.
+	BadVersion
+	// UnsupportedCoding is a transfer coding other than chunked.
+	UnsupportedCoding
+	// MethodUnknown is a method that isn't implemented.
+	MethodUnknown
+	// MethodNotAllowed is a method that the resource doesn't take.
+	MethodNotAllowed
+	// ConnectRefused is a CONNECT request; no forward proxy is offered.
+	ConnectRefused
+	// UpgradeRefused is an upgrade to a protocol that isn't allowed.
+	UpgradeRefused
+	// ExpectationFailed is an Expect other than 100-continue.
+	ExpectationFailed
+	// HeadTooLarge is a request head above the limit of bytes.
+	HeadTooLarge
+	// TooManyFields is a request head above the limit of field lines.
+	TooManyFields
+	// TargetTooLong is a request target above its limit.
+	TargetTooLong
+	// ContentTooLarge is request content above its limit.
+	ContentTooLarge
+	// HeadTimeout is a request head that didn't arrive in time.
+	HeadTimeout
+	// ContentTimeout is request content that stopped arriving.
+	ContentTimeout
+	// ContentTooSlow is request content below the minimum rate.
+	ContentTooSlow
+	// ContentTruncated is request content that ended before its length.
+	ContentTruncated
+	// ClientClosed is a client that left before the response began.
+	ClientClosed
+	// ClientAborted is a client that left while the response was sent.
+	ClientAborted
+	// ClientStalled is a client that stopped reading the response.
+	ClientStalled
+	// Misdirected is a host that this connection's certificate doesn't cover.
+	Misdirected
+	// NoRoute is a request that no route matches.
+	NoRoute
+	// RateLimited is a request above its rate limit.
+	RateLimited
+	// ClientConnectionLimit is one client with too many connections.
+	ClientConnectionLimit
+	// ClientBanned is a client that an operator or a policy has banned.
+	ClientBanned
+	// ChallengeFailed is a client that didn't pass the challenge.
+	ChallengeFailed
+
+	// UpstreamRefused is a connection that the target's host refused.
+	UpstreamRefused
+	// UpstreamConnectTimeout is a connection that wasn't established in time.
+	UpstreamConnectTimeout
+	// UpstreamUnreachable is a target to which there is no way.
+	UpstreamUnreachable
+	// UpstreamNameUnresolved is a target whose name has no address.
+	UpstreamNameUnresolved
+	// UpstreamTLS is a TLS handshake with the target that failed.
+	UpstreamTLS
+	// UpstreamCertificate is a target whose certificate isn't trusted.
+	UpstreamCertificate
+	// UpstreamReset is a connection reset before the response began.
+	UpstreamReset
+	// UpstreamClosed is a connection closed before the response began.
+	UpstreamClosed
+	// UpstreamWriteFailed is a request that couldn't be written whole.
+	UpstreamWriteFailed
+	// UpstreamWriteTimeout is a target that stopped reading the request.
+	UpstreamWriteTimeout
+	// UpstreamBadResponse is a response that breaks the grammar of RFC 9112.
+	UpstreamBadResponse
+	// UpstreamBadFraming is a response whose length is ambiguous.
+	UpstreamBadFraming
+	// UpstreamHeadTooLarge is a response head above its limit.
+	UpstreamHeadTooLarge
+	// UpstreamBadUpgrade is a 101 that nobody asked for, or to another protocol.
+	UpstreamBadUpgrade
+	// UpstreamTruncated is response content that ended before its length.
+	UpstreamTruncated
+	// UpstreamResponseTimeout is a response that didn't begin in time.
+	UpstreamResponseTimeout
+	// UpstreamReadTimeout is response content that stopped arriving.
+	UpstreamReadTimeout
+	// RequestDeadline is the whole exchange exceeding its time.
+	RequestDeadline
+	// NoTarget is an upstream without a usable target.
+	NoTarget
+	// BreakerOpen is an upstream whose circuit breakers are open.
+	BreakerOpen
+	// QueueFull is an upstream whose queue of waiting requests is full.
+	QueueFull
+	// QueueTimeout is a request that waited too long for a connection.
+	QueueTimeout
+	// UpstreamConnectionLimit is an upstream at its limit of connections.
+	UpstreamConnectionLimit
+
+	// Internal is a bug of this proxy.
+	Internal
+	// Draining is a request during shutdown.
+	Draining
+	// ConnectionLimit is the proxy at its limit of client connections.
+	ConnectionLimit
+	// RequestLimit is the proxy at its limit of concurrent requests.
+	RequestLimit
+	// MemoryLimit is the proxy at its memory budget.
+	MemoryLimit
+	// DescriptorLimit is the process at its limit of open files.
+	DescriptorLimit
+	// PortsExhausted is the host without a free local port towards a target.
+	PortsExhausted
+
+	// Count is the number of kinds, None included: the length of a table indexed by Kind.
+	Count
+)
