@@ -1,0 +1,131 @@
+package listen
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"sentinel/internal/dataplane/fault"
+)
+
+// Listener is a named place where clients connect. It outlives reloads that keep its
+// name.
+type Listener struct {
+	registry *Registry
+	name     string
+	slot     int
+
+	gate     Gate
+	clients  *Clients
+	conns    connList
+	draining atomic.Bool
+	refused  atomic.Uint64
+
+	stopDrain context.CancelFunc // set while drainRemoved runs; the registry's changer owns it
+}
+
+func newListener(r *Registry, name string, slot int) *Listener {
+	return &Listener{registry: r, name: name, slot: slot, clients: NewClients()}
+}
+
+// Name returns the name in the configuration.
+func (l *Listener) Name() string { return l.name }
+
+// Slot returns the stable number of the listener.
+func (l *Listener) Slot() int { return l.slot }
+
+// Open returns how many connections are open.
+func (l *Listener) Open() int64 { return l.gate.Open() }
+
+// Limit returns how many may be open; 0 or less is no limit.
+func (l *Listener) Limit() int64 { return l.gate.Limit() }
+
+// Refused returns how many connections were refused since the listener exists.
+func (l *Listener) Refused() uint64 { return l.refused.Load() }
+
+// Draining reports whether the listener takes nothing new.
+func (l *Listener) Draining() bool { return l.draining.Load() }
+
+// admit lets a new connection in or refuses it. scarce says that no descriptor may be
+// spent on an ordinary client.
+func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
+	r := l.registry
+	addr := peerOf(nc)
+	client := ClientKey(addr.Addr())
+	k := fault.DescriptorLimit
+	if !scarce {
+		k = l.enter(client)
+	}
+	if k != fault.None {
+		l.refused.Add(1)
+		if !r.local(addr.Addr()) {
+			r.refusals.answer(nc, k)
+			r.refusedBy(l, k)
+			return
+		}
+		l.force(client)
+	}
+	c := newConn(l, nc, addr)
+	c.HealthOnly = k != fault.None
+	l.conns.add(c)
+	if c.HealthOnly {
+		r.health.watch(c)
+	}
+	go c.serve()
+}
+
+// enter passes the four gates, those of the process and of the listener, or none.
+func (l *Listener) enter(client netip.Addr) fault.Kind {
+	r := l.registry
+	if !r.gate.Enter() {
+		return fault.ConnectionLimit
+	}
+	if !l.gate.Enter() {
+		r.gate.Leave()
+		return fault.ConnectionLimit
+	}
+	if !r.clients.Enter(client) {
+		l.gate.Leave()
+		r.gate.Leave()
+		return fault.ClientConnectionLimit
+	}
+	if !l.clients.Enter(client) {
+		r.clients.Leave(client)
+		l.gate.Leave()
+		r.gate.Leave()
+		return fault.ClientConnectionLimit
+	}
+	return fault.None
+}
+
+func (l *Listener) force(client netip.Addr) {
+	l.registry.gate.Force()
+	l.gate.Force()
+	l.registry.clients.Force(client)
+	l.clients.Force(client)
+}
+
+// release ends a connection whose handler has returned.
+func (l *Listener) release(c *Conn) {
+	r := l.registry
+	l.conns.remove(c)
+	if c.HealthOnly {
+		r.health.forget(c)
+	}
+	c.Net.Close()
+	client := ClientKey(c.Addr.Addr())
+	l.clients.Leave(client)
+	r.clients.Leave(client)
+	r.gate.Leave()
+	l.gate.Leave()
+	r.reserve.refill()
+}
+
+func peerOf(nc *net.TCPConn) netip.AddrPort {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,66 @@
+package listen
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+
+	"sentinel/internal/dataplane/fault"
+
+	"golang.org/x/sys/unix"
+)
+
+// refusals holds the complete answer for each fault that is answered before a byte of
+// the request was read.
+type refusals map[fault.Kind][]byte
+
+func newRefusals() refusals {
+	r := make(refusals)
+	for _, k := range [...]fault.Kind{fault.ConnectionLimit, fault.ClientConnectionLimit, fault.DescriptorLimit} {
+		r[k] = cannedAnswer(k)
+	}
+	return r
+}
+
+// cannedAnswer returns an HTTP/1.1 response (RFC 9112 section 4) that closes.
+func cannedAnswer(k fault.Kind) []byte {
+	row := k.Row()
+	body := fault.AppendBody(nil, k, row.Status, "", fault.FormJSON)
+	b := append([]byte("HTTP/1.1 "), strconv.Itoa(row.Status)...)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(row.Status)...)
+	b = append(b, "\r\nConnection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nRetry-After: "...)
+	b = strconv.AppendInt(b, int64(max(row.RetryAfter, 1)), 10)
+	b = append(b, "\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	return append(b, body...)
+}
+
+// answer writes the canned answer for k and closes nc, all without waiting: a new
+// connection has room for it. What the client has sent by now is thrown away, because
+// a close with unread bytes is a reset, which may overtake the answer.
+func (r refusals) answer(nc *net.TCPConn, k fault.Kind) {
+	defer nc.Close()
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		if _, err := unix.Write(int(fd), r[k]); err != nil {
+			return
+		}
+		unix.Shutdown(int(fd), unix.SHUT_WR)
+		var sink [512]byte
+		for range discardReadsMax {
+			n, _, err := unix.Recvfrom(int(fd), sink[:], syscall.MSG_DONTWAIT)
+			if err != nil || n < len(sink) {
+				return
+			}
+		}
+	})
+}
+
+// discardReadsMax bounds how many reads are spent on a client that is refused.
+const discardReadsMax = 16
