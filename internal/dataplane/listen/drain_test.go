@@ -139,3 +139,21 @@ func TestCloseIdleTakesTheOldestFirst(t *testing.T) {
 		t.Errorf("the busy connection: echo = %q, want b", got)
 	}
 }
+
+func TestStoppedSocketTakesWhatHasConnected(t *testing.T) {
+	e := newEcho()
+	r := newTestRegistry(t, Options{Handler: e})
+	apply(t, r, one("http", "127.0.0.1:0"))
+	ln, err := bind("tcp", "127.0.0.1:0", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSocket(ln, "")
+	s.owner.Store(r.Listeners()[0])
+	queued := dial(t, ln.Addr().String())
+	s.stop()
+	s.run()
+	if got := say(t, queued, "a"); got != "a" {
+		t.Errorf("echo = %q, want a", got)
+	}
+}
