@@ -1,0 +1,85 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits of the API's own server. A reload answers when it is done, so the time to write
+// is generous.
+const (
+	readTimeout  = 5 * time.Second
+	writeTimeout = 2 * time.Minute
+	idleTimeout  = time.Minute
+	headBytesMax = 16 << 10
+)
+
+// Process is what the API speaks for. Its methods are called from any goroutine.
+type Process interface {
+	Status() Status
+	Config() Config
+	// Reload reloads the configuration and returns how that went.
+	Reload(ctx context.Context) Outcome
+}
+
+// Server serves the API.
+type Server struct {
+	http http.Server
+	done chan struct{}
+}
+
+// NewServer returns a server that answers for p.
+func NewServer(p Process, v Version) *Server {
+	s := &Server{done: make(chan struct{})}
+	s.http = http.Server{
+		Handler:           Handler(p, v),
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headBytesMax,
+	}
+	return s
+}
+
+// Serve answers on ln until Close; it closes ln, which removes the socket file.
+func (s *Server) Serve(ln net.Listener) {
+	defer close(s.done)
+	s.http.Serve(ln) // always returns an error; after Close that is what was asked for
+}
+
+// Close lets answers in hand finish until ctx ends, and waits for Serve to return.
+func (s *Server) Close(ctx context.Context) {
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+	<-s.done
+}
+
+// Handler returns the API as a handler.
+func Handler(p Process, v Version) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /admin/version", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, v) })
+	mux.HandleFunc("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status()) })
+	mux.HandleFunc("GET /admin/routes", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status().Routes) })
+	mux.HandleFunc("GET /admin/config", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Config()) })
+	mux.HandleFunc("POST /admin/reload", func(w http.ResponseWriter, r *http.Request) {
+		o := p.Reload(r.Context())
+		status := http.StatusOK
+		if !o.OK {
+			status = http.StatusUnprocessableEntity
+		}
+		reply(w, status, o)
+	})
+	return mux
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body) // an error means that the client has gone
+}

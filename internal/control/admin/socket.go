@@ -1,0 +1,76 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// socketMode lets only the owner connect.
+	socketMode = 0o600
+	// folderMode is for the socket's folder where it has to be made.
+	folderMode = 0o750
+	// pathBytesMax is what fits into sockaddr_un with its closing NUL (unix(7)).
+	pathBytesMax = 107
+)
+
+// Listen opens the socket at path for its owner only. The folder is made where it is
+// missing and a socket that no process serves any more is replaced.
+func Listen(path string) (net.Listener, error) {
+	if len(path) > pathBytesMax {
+		return nil, fmt.Errorf("admin socket %s: the path has %d bytes, a unix socket allows %d: choose a shorter admin-socket",
+			path, len(path), pathBytesMax)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
+		return nil, fmt.Errorf("admin socket: %w", err)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	cfg := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		// Before bind, the mode of the socket becomes that of its file: at no moment may
+		// others connect.
+		var err error
+		return errors.Join(raw.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), socketMode) }), err)
+	}}
+	ln, err := cfg.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("admin socket: %w", err)
+	}
+	return ln, nil
+}
+
+// removeStale removes a socket file that is left of a dead process. It refuses to touch
+// anything else.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("admin socket %s: there is a file of that name that is no socket: move it away or choose another admin-socket", path)
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("admin socket %s: address in use: another process serves it", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	return nil
+}
