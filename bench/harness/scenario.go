@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// scenario is one kind of traffic. Each of its connection counts is measured
+// as a case of its own.
+type scenario struct {
+	name  string
+	about string
+	path  string
+	conns []int
+	settings
+	browser bool // request heads of browser size
+	idle    bool // memory of idle connections instead of CPU of requests
+}
+
+// settings are what a scenario asks of a proxy's configuration.
+type settings struct {
+	Log          bool // write an access log
+	LargeContent bool // buffers sized for responses of 1 MiB
+}
+
+// scenarios is everything the harness can measure, in the order it does.
+func scenarios() []scenario {
+	return []scenario{
+		{name: "1k", about: "GET, 1 KiB response, keep-alive, metrics on, access log off", path: "/1k", conns: []int{1, 64, 1000}},
+		{name: "1k-log", about: "as 1k, access log on", path: "/1k", conns: []int{64}, settings: settings{Log: true}},
+		{name: "1m", about: "GET, 1 MiB response, buffers and splice tuned for it", path: "/1m", conns: []int{16}, settings: settings{LargeContent: true}},
+		{name: "browser", about: "as 1k, request head of 25 fields and 1.5 KiB", path: "/1k", conns: []int{64}, browser: true},
+		{name: "idle", about: "resident memory of idle keep-alive connections that did one request each", path: "/1k", conns: []int{10000}, idle: true},
+	}
+}
+
+// chooseScenarios returns those named in list, separated by commas.
+func chooseScenarios(list string) ([]scenario, error) {
+	var chosen []scenario
+	for name := range strings.SplitSeq(list, ",") {
+		found := false
+		for _, s := range scenarios() {
+			if s.name == name {
+				chosen, found = append(chosen, s), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no scenario is called %q", name)
+		}
+	}
+	return chosen, nil
+}
+
+// loadScript is the Lua text that shapes and reports the load of s.
+func (s scenario) loadScript() string {
+	script := mustTemplate("report.lua")
+	if s.browser {
+		script += mustTemplate("browser.lua")
+	}
+	return script
+}
