@@ -1,0 +1,101 @@
+package lifecycle
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"sentinel/internal/control/admin"
+	"sentinel/internal/dataplane/listen"
+)
+
+// Engine carries traffic by the configuration that was last committed.
+type Engine interface {
+	listen.Handler
+	// Load reads and checks the configuration at path. Its error is a *ConfigError where
+	// the text is at fault.
+	Load(path string) (*Loaded, error)
+}
+
+// Loaded is a configuration that was read and checked but doesn't serve yet.
+type Loaded struct {
+	Settings  Settings
+	Notes     []string // what the operator should know though nothing is wrong
+	Sources   []Source // the texts it was made from, the main file first
+	Routes    []admin.Route
+	Upstreams []admin.Upstream
+	// Show returns the effective configuration as text.
+	Show func() string
+	// Build makes what serves the configuration. slot gives the slot of each listener.
+	// Nothing is felt until commit is called, which can't fail.
+	Build func(slot func(listener string) int) (commit func(), err error)
+}
+
+// Settings are what the process itself takes from a configuration.
+type Settings struct {
+	PIDFile         string
+	StateDir        string
+	AdminSocket     string
+	Workers         int // 0 is one for each CPU
+	ShutdownTimeout time.Duration
+	Listeners       listen.Plan
+	MetricsAddress  string
+	MetricsAt       string // where it stands in the configuration
+	MetricsPath     string
+}
+
+// Source is one text of a configuration.
+type Source struct {
+	Path string
+	Text []byte
+}
+
+// ConfigError is a configuration that can't be used.
+type ConfigError struct {
+	// Kind is "parse error", "validation error" or "read error".
+	Kind string
+	// Lines has one line for each problem, with file:line:column.
+	Lines []string
+	// Report is the same for people, with the lines of the text.
+	Report string
+}
+
+// Error returns the kind and the first problem.
+func (e *ConfigError) Error() string {
+	if len(e.Lines) == 0 {
+		return e.Kind
+	}
+	return e.Kind + ": " + e.Lines[0]
+}
+
+// Metrics are told of reloads and serve the scrape.
+type Metrics interface {
+	http.Handler
+	ReloadSucceeded(at time.Time, generation uint64)
+	ReloadFailed()
+}
+
+// RouteCount is how many requests a route has answered since the start, and how many of
+// them with a 5xx status.
+type RouteCount struct {
+	Route            string
+	Requests, Errors uint64
+}
+
+// Options are what a Process is made of.
+type Options struct {
+	ConfigFile string
+	Log        *slog.Logger
+	Engine     Engine
+	Metrics    Metrics
+	Registry   *listen.Registry // with Engine as its handler
+	Version    admin.Version
+	// Reopen opens the log files anew.
+	Reopen func() error
+	// NotReady returns why the traffic isn't ready though the process serves; may be nil.
+	NotReady func() []string
+	// Traffic returns the counts of each route; may be nil.
+	Traffic func() []RouteCount
+	// State is where the process tells its state.
+	State *State
+}

@@ -1,0 +1,86 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// pidFile is a file that names this process.
+type pidFile struct{ path string }
+
+// claimPID writes the id of this process to path. It replaces the file of a process that
+// is gone and refuses to replace that of one that lives.
+func claimPID(path string) (*pidFile, error) {
+	if pid, ok := readPID(path); ok && pid != os.Getpid() && livesAsOurs(pid) {
+		return nil, fmt.Errorf("pid file %s names process %d, which is running: stop it first, or give this one a pid-file of its own", path, pid)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, explainPID(path, err)
+	}
+	if err := writeFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return nil, explainPID(path, err)
+	}
+	return &pidFile{path}, nil
+}
+
+func explainPID(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("pid file %s: permission denied: run as root, or set pid-file in the system block to a place this user may write", path)
+	}
+	return fmt.Errorf("pid file %s: %w", path, err)
+}
+
+// remove removes the file if it still names this process.
+func (f *pidFile) remove() {
+	if f == nil {
+		return
+	}
+	if pid, ok := readPID(f.path); ok && pid == os.Getpid() {
+		os.Remove(f.path)
+	}
+}
+
+func readPID(path string) (int, bool) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	return pid, err == nil && pid > 0
+}
+
+// livesAsOurs reports whether the process lives and runs a program of our name: the id of
+// a dead process may have passed to any other.
+func livesAsOurs(pid int) bool {
+	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return false
+	}
+	ours, err := os.ReadFile("/proc/self/comm")
+	theirs, theirErr := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+	if err != nil || theirErr != nil {
+		return true // can't tell: be careful
+	}
+	return string(ours) == string(theirs)
+}
+
+// writeFile replaces the file at path as a whole: whoever reads it sees the old or the
+// new content.
+func writeFile(path string, content []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

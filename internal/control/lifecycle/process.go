@@ -1,0 +1,167 @@
+package lifecycle
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sentinel/internal/control/admin"
+	"sentinel/internal/dataplane/listen"
+)
+
+// Process is one running proxy.
+type Process struct {
+	opt      Options
+	log      *slog.Logger
+	registry *listen.Registry
+	state    *State
+	notify   notifier
+	started  time.Time
+	signals  *signals
+	requests chan reloadRequest
+	ended    chan struct{} // closed when Run no longer takes requests
+
+	// What follows belongs to the goroutine of Run.
+	pid         *pidFile
+	metrics     side
+	metricsPath atomic.Pointer[string]
+	metricsAt   string
+	admin       side
+	memoryLimit int64
+
+	mu struct {
+		sync.Mutex
+		current    *Loaded // what serves
+		generation uint64
+		last       *admin.Outcome // of the last reload
+		rates      rates
+	}
+}
+
+// reloadRequest asks Run for a reload. reply has room for the answer.
+type reloadRequest struct {
+	cause string
+	reply chan admin.Outcome
+}
+
+// New returns a process that Run starts. Signals are caught from now on, so that none
+// that comes during the start is lost.
+func New(opt Options) *Process {
+	p := &Process{
+		opt: opt, log: opt.Log, registry: opt.Registry, state: opt.State,
+		notify: newNotifier(), started: time.Now(), signals: catchSignals(),
+		requests: make(chan reloadRequest), ended: make(chan struct{}),
+	}
+	p.metrics.open = func(address string) (net.Listener, error) { return listenMetrics(address, p.metricsAt) }
+	p.metrics.serve = func() sideServer { return newScrape(opt.Metrics, &p.metricsPath) }
+	p.admin.open = admin.Listen
+	p.admin.serve = func() sideServer { return admin.NewServer(p, opt.Version) }
+	return p
+}
+
+// Run starts the process, serves until ctx ends or a signal asks to stop, drains and
+// returns. It returns nil after a stop that was asked for, and why it could not start
+// otherwise. A Process runs once.
+func (p *Process) Run(ctx context.Context) error {
+	defer p.signals.release()
+	p.memoryLimit = tuneMemory()
+	if err := p.start(); err != nil {
+		describe(err).log(p.log, "start failed")
+		p.stopSides()
+		p.pid.remove()
+		return err
+	}
+	p.serve(ctx)
+	p.drain()
+	return nil
+}
+
+// start brings up the first generation.
+func (p *Process) start() error {
+	next, err := p.prepare()
+	if err != nil {
+		return err
+	}
+	if p.pid, err = claimPID(next.loaded.Settings.PIDFile); err != nil {
+		next.abort()
+		return err
+	}
+	next.commit()
+	p.install(next.loaded)
+	p.state.set(serving)
+	p.opt.Metrics.ReloadSucceeded(time.Now(), 1)
+	p.tellStarted(next.loaded)
+	p.keep(next.loaded)
+	return nil
+}
+
+func (p *Process) tellStarted(l *Loaded) {
+	args := []any{"version", p.opt.Version.Version, "pid", os.Getpid(), "config", p.opt.ConfigFile,
+		"listeners", addressList(p.registry.Bindings()), "metrics", p.metrics.address()}
+	if p.memoryLimit > 0 {
+		args = append(args, "memory_limit_bytes", p.memoryLimit)
+	}
+	args = append(args, noteArgs(l.Notes)...)
+	p.log.Info("started", args...)
+	p.notify.ready("serving, generation 1")
+}
+
+// serve is the life between start and drain.
+func (p *Process) serve(ctx context.Context) {
+	defer close(p.ended)
+	tick := time.NewTicker(rateEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.signals.hup:
+			p.reload("SIGHUP")
+		case r := <-p.requests:
+			r.reply <- p.reload(r.cause)
+		case <-p.signals.usr1:
+			p.reopen()
+		case <-p.signals.usr2:
+			p.log.Warn("SIGUSR2: replacing the binary isn't built yet, nothing was done")
+		case <-tick.C:
+			p.sampleRates()
+		case s := <-p.signals.stop:
+			p.log.Info("stopping", "cause", s.String())
+			return
+		case <-ctx.Done():
+			p.log.Info("stopping", "cause", "asked by its owner")
+			return
+		}
+	}
+}
+
+func (p *Process) reopen() {
+	if err := p.opt.Reopen(); err != nil {
+		p.log.Error("log files not reopened", "error", "file error", "detail", err.Error())
+		return
+	}
+	p.log.Info("log files reopened")
+}
+
+// install makes l what serves and returns its generation.
+func (p *Process) install(l *Loaded) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.current = l
+	p.mu.generation++
+	return p.mu.generation
+}
+
+// keep keeps the texts of what serves as last known good.
+func (p *Process) keep(l *Loaded) {
+	if err := keepLastKnownGood(l.Sources, l.Settings.StateDir); err != nil {
+		p.log.Warn("last known good configuration not kept", "detail", err.Error())
+	}
+}
+
+func (p *Process) stopSides() {
+	p.metrics.close()
+	p.admin.close()
+}
