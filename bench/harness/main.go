@@ -156,7 +156,7 @@ func newReport(o options, chosen []peer) *report {
 		Rounds: o.rounds, Seconds: o.duration.Seconds(), Versions: map[string]string{},
 	}
 	for _, p := range chosen {
-		r.Versions[p.name] = p.firstVersionLine()
+		r.Versions[p.name] = p.versionLine()
 	}
 	return r
 }

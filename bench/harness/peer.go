@@ -1,6 +1,7 @@
 package main
 
 import (
+	"debug/buildinfo"
 	"embed"
 	"fmt"
 	"os"
@@ -19,7 +20,7 @@ type peer struct {
 	configFile string // its template in templates/ has the suffix .tmpl
 	env        []string
 	argv       []string // {config}, {listen} and {origin} are replaced
-	version    []string // prints the version in its first line
+	version    []string // prints the version in its first line; nil: read it from the program
 	offset     int      // of its ports from the base port
 }
 
@@ -42,9 +43,8 @@ func peers(o options) []peer {
 		},
 		{
 			name: "caddy", configFile: "Caddyfile", offset: 3,
-			env:     []string{"GOMAXPROCS=1", "GOGC=400"},
-			argv:    []string{caddy, "run", "--adapter", "caddyfile", "--config", "{config}"},
-			version: []string{caddy, "version"},
+			env:  []string{"GOMAXPROCS=1", "GOGC=400"},
+			argv: []string{caddy, "run", "--adapter", "caddyfile", "--config", "{config}"},
 		},
 		{
 			name: "sentinel", configFile: "sentinel.kdl", offset: 4,
@@ -125,14 +125,32 @@ func (p peer) writeConfig(at place) ([]string, error) {
 	return argv, nil
 }
 
-// firstVersionLine asks p for its version; the answer is for the reader only.
-func (p peer) firstVersionLine() string {
+// versionLine names the version of p, for the reader of a report.
+func (p peer) versionLine() string {
+	if p.version == nil {
+		return caddyVersion(p.argv[0])
+	}
 	out, err := exec.Command(p.version[0], p.version[1:]...).CombinedOutput()
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	if err != nil || line == "" {
 		return "unknown version"
 	}
 	return line
+}
+
+// caddyVersion finds the module version that Caddy was built from: built from
+// outside its own repository, the program itself can't say.
+func caddyVersion(program string) string {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return "unknown version"
+	}
+	for _, m := range info.Deps {
+		if m.Path == "github.com/caddyserver/caddy/v2" {
+			return m.Version + ", built with " + info.GoVersion
+		}
+	}
+	return "unknown version"
 }
 
 // mustTemplate returns an embedded file that is known to exist.

@@ -41,7 +41,7 @@ func parseHead(head []byte) (request, bool) {
 	req.path, _, _ = bytes.Cut(target, query)
 	for len(fields) > 0 {
 		end := bytes.IndexByte(fields, '\n')
-		req.field(fields[:end-1])
+		req.field(fields[:max(end-1, 0)])
 		fields = fields[end+1:]
 	}
 	return req, req.contentLength >= 0

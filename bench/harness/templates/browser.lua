@@ -9,7 +9,7 @@ local fields = {
   ["Referer"] = "https://shop.example.com/catalogue/garden/furniture?sort=price&page=3&view=grid&campaign=autumn-newsletter",
   ["Cookie"] = "session=4f0c1d2e3b4a59687766554433221100ffeeddccbbaa; consent=v2.2026-11-01.analytics-0.marketing-0; " ..
     "basket=3a7bd3e2360a3d29eea436fcfb7e44c735d117c42d1c1835420b6b9942dd4f1b; theme=dark; currency=EUR; " ..
-    "recent=10293-48123-55012-69321-70045-81234; ab=checkout:b,search:a,home:c; _id=GA1.2.1983745362.1762345678",
+    "recent=10293-48123-55012-69321-70045-81234-90412-11873-30294; campaign=autumn-newsletter.2026-11.variant-b; region=eu-central.de.berlin; ab=checkout:b,search:a,home:c; _id=GA1.2.1983745362.1762345678",
   ["Sec-Ch-Ua"] = '"Chromium";v="142", "Not A(Brand";v="24", "Google Chrome";v="142"',
   ["Sec-Ch-Ua-Mobile"] = "?0",
   ["Sec-Ch-Ua-Platform"] = '"Linux"',

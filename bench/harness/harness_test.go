@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMedian(t *testing.T) {
+	tests := []struct {
+		values []float64
+		want   float64
+	}{
+		{nil, 0},
+		{[]float64{3}, 3},
+		{[]float64{9, 1, 2}, 2},
+		{[]float64{4, 1, 3, 2}, 2.5},
+	}
+	for _, tt := range tests {
+		if got := median(tt.values); got != tt.want {
+			t.Errorf("median(%v) = %v, want %v", tt.values, got, tt.want)
+		}
+	}
+}
+
+func TestRatiosPairRounds(t *testing.T) {
+	base := []sample{{Round: 1, ProxyMicros: 10}, {Round: 2, ProxyMicros: 20}}
+	got := ratios([]sample{{Round: 1, ProxyMicros: 5}, {Round: 2, ProxyMicros: 30}, {Round: 3, ProxyMicros: 1}}, base, proxyMicros)
+	if len(got) != 2 || got[0] != 0.5 || got[1] != 1.5 {
+		t.Errorf("ratios = %v, want [0.5 1.5]: round by round, none where the reference is missing", got)
+	}
+}
+
+func TestParseLoad(t *testing.T) {
+	const line = `RESULT {"requests":100,"bytes":5,"micros":2000000,"p50":12.5,"p99":99.0,"max":100.0,"connectErrors":0,"readErrors":0,"writeErrors":0,"timeouts":0,"badStatus":0}`
+	l, err := parseLoad([]byte("Running 1s test\n" + line + "\nmore\n"))
+	if err != nil || l.Requests != 100 || l.P50 != 12.5 || l.failure() != nil {
+		t.Errorf("parseLoad = %+v, %v; failure %v", l, err, l.failure())
+	}
+	for _, broken := range []string{`"badStatus":1`, `"timeouts":2`, `"readErrors":3`} {
+		name, _, _ := strings.Cut(broken, ":")
+		l, err := parseLoad([]byte(strings.Replace(line, name+":0", broken, 1)))
+		if err != nil || l.failure() == nil {
+			t.Errorf("a run with %s passes (%v)", broken, err)
+		}
+	}
+	if _, err := parseLoad([]byte("unable to connect")); err == nil {
+		t.Error("output without a result passes")
+	}
+	if (load{}).failure() == nil {
+		t.Error("a run without requests passes")
+	}
+}
+
+func TestNewSample(t *testing.T) {
+	at := time.Now()
+	before := clocks{machine: machineClock{at: at, idle: time.Second, cores: 2}}
+	after := clocks{
+		machine: machineClock{at: at.Add(2 * time.Second), idle: 2 * time.Second, cores: 2}, // 3 s busy
+		proxy:   time.Second,
+		side:    500 * time.Millisecond,
+	}
+	s := newSample(load{Requests: 1000, Micros: 2e6, cpu: 500 * time.Millisecond}, before, after)
+	if s.ProxyMicros != 1000 || s.SideMicros != 1000 || s.MachineMicros != 3000 || s.RequestsPerSecond != 500 || s.OthersCores != 0.5 {
+		t.Errorf("newSample = %+v", s)
+	}
+}
+
+func TestProcessCPUSeesWork(t *testing.T) {
+	before, err := treeCPU(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+	}
+	after, err := treeCPU(os.Getpid())
+	if err != nil || after-before < 5*time.Millisecond {
+		t.Errorf("20 ms of work cost %v, %v", after-before, err)
+	}
+	if resident, err := treeResident(os.Getpid()); err != nil || resident < 1<<20 {
+		t.Errorf("treeResident = %d, %v", resident, err)
+	}
+}
+
+func TestConfigurations(t *testing.T) {
+	o, err := parseOptions([]string{"-port", "19300"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range peers(o) {
+		for _, s := range scenarios() {
+			at := p.place(o, t.TempDir(), s.settings)
+			argv, err := p.writeConfig(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(filepath.Join(at.Dir, p.configFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{at.Listen, at.Origin, at.Metrics} {
+				if !strings.Contains(string(text), want) {
+					t.Errorf("%s for %s lacks %s", p.configFile, s.name, want)
+				}
+			}
+			if strings.Contains(strings.Join(argv, " "), "{config}") {
+				t.Errorf("command of %s keeps its placeholder: %q", p.name, argv)
+			}
+		}
+	}
+}
+
+func TestChildIsReportedAndStopped(t *testing.T) {
+	dir := t.TempDir()
+	c, err := startChild("brief", dir, 0, nil, "sh", "-c", "echo cannot bind; exit 3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.awaitOK(context.Background(), "http://"+freeAddress(t))
+	if err == nil || !strings.Contains(err.Error(), "cannot bind") {
+		t.Errorf("awaitOK = %v, want what the child printed", err)
+	}
+	c.stop()
+
+	c, err = startChild("parent", dir, 0, nil, "sh", "-c", "sleep 60 & echo $!; wait")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c.tail() == "" {
+		time.Sleep(time.Millisecond) // another process: nothing to wait on
+	}
+	grandchild := c.tail()
+	c.stop()
+	stat, err := os.ReadFile("/proc/" + grandchild + "/stat")
+	if err == nil && !strings.Contains(string(stat), ") Z ") {
+		t.Errorf("process %s is left after stop: %s", grandchild, stat)
+	}
+}
+
+func TestIdleConnections(t *testing.T) {
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok")) })}
+	go server.Serve(l)
+	defer server.Close()
+	conns, err := openAll(l.Addr().String(), "/1k", 100)
+	defer closeAll(conns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range conns {
+		if err := request(c, "/1k"); err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for _, args := range [][]string{
+		{"-rounds", "0"}, {"-d", "10ms"}, {"-conns", "1,x"}, {"-proxy-core", "1", "-load-core", "1"}, {"-load-core", "4096"}, {"-sentinel-cmd", " "},
+	} {
+		if _, err := parseOptions(args); err == nil {
+			t.Errorf("parseOptions(%q) passes", args)
+		}
+	}
+	if _, err := chooseScenarios("1k,nothing"); err == nil {
+		t.Error("an unknown scenario passes")
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
