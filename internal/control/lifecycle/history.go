@@ -46,7 +46,7 @@ func keepBackup(main Source) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, main.Text) {
 		return nil
 	}
-	return writeFile(path, main.Text, modeOf(main.Path))
+	return ReplaceFile(path, main.Text, modeOf(main.Path))
 }
 
 // modeOf is the mode of a file without the right to execute: a copy of a text must not be
@@ -101,7 +101,7 @@ func writeEntry(dir string, number int, sources []Source) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			return err
 		}
-		if err := writeFile(path, s.Text, modeOf(s.Path)); err != nil {
+		if err := ReplaceFile(path, s.Text, modeOf(s.Path)); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ func claimPID(path string) (*pidFile, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, explainPID(path, err)
 	}
-	if err := writeFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+	if err := ReplaceFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		return nil, explainPID(path, err)
 	}
 	return &pidFile{path}, nil
@@ -67,20 +67,4 @@ func livesAsOurs(pid int) bool {
 		return true // can't tell: be careful
 	}
 	return string(ours) == string(theirs)
-}
-
-// writeFile replaces the file at path as a whole: whoever reads it sees the old or the
-// new content.
-func writeFile(path string, content []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it is renamed
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -36,6 +36,7 @@ type Process struct {
 	mu struct {
 		sync.Mutex
 		current    *Loaded // what serves
+		metrics    string  // address of the metrics
 		generation uint64
 		last       *admin.Outcome // of the last reload
 		rates      rates
@@ -149,7 +150,7 @@ func (p *Process) reopen() {
 func (p *Process) install(l *Loaded) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.current = l
+	p.mu.current, p.mu.metrics = l, p.metrics.address()
 	p.mu.generation++
 	return p.mu.generation
 }

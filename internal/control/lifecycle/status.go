@@ -52,13 +52,14 @@ func (r *rates) reference(started time.Time) sample {
 // Status implements admin.Process.
 func (p *Process) Status() admin.Status {
 	p.mu.Lock()
-	current, generation, last, since := p.mu.current, p.mu.generation, p.mu.last, p.mu.rates.reference(p.started)
+	current, generation, last := p.mu.current, p.mu.generation, p.mu.last
+	metrics, since := p.mu.metrics, p.mu.rates.reference(p.started)
 	p.mu.Unlock()
 	s := admin.Status{
 		Version: p.opt.Version.Version, PID: os.Getpid(), Started: p.started,
 		UptimeSeconds: time.Since(p.started).Seconds(),
 		State:         p.state.String(), Reasons: p.notReady(),
-		ConfigFile: p.opt.ConfigFile, Generation: generation, LastReload: last,
+		ConfigFile: p.opt.ConfigFile, Generation: generation, LastReload: last, Metrics: metrics,
 		Connections: p.registry.Connections().Open(), Limit: p.registry.Connections().Limit(),
 		Listeners: p.listenerStatus(),
 	}
