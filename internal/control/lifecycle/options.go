@@ -68,10 +68,10 @@ func (e *ConfigError) Error() string {
 	return e.Kind + ": " + e.Lines[0]
 }
 
-// Metrics are told of reloads and serve the scrape.
+// Metrics are told of what serves; *metric.Registry is one.
 type Metrics interface {
-	http.Handler
-	ReloadSucceeded(at time.Time, generation uint64)
+	ConfigLoaded(now time.Time, generation uint64)
+	ReloadSucceeded(now time.Time, generation uint64)
 	ReloadFailed()
 }
 
@@ -88,8 +88,11 @@ type Options struct {
 	Log        *slog.Logger
 	Engine     Engine
 	Metrics    Metrics
-	Registry   *listen.Registry // with Engine as its handler
-	Version    admin.Version
+	// Scrape returns what answers on the metrics listener: the metrics at path and 404
+	// elsewhere.
+	Scrape   func(path string) http.Handler
+	Registry *listen.Registry // with Engine as its handler
+	Version  admin.Version
 	// Reopen opens the log files anew.
 	Reopen func() error
 	// NotReady returns why the traffic isn't ready though the process serves; may be nil.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -28,7 +29,7 @@ type Process struct {
 	// What follows belongs to the goroutine of Run.
 	pid         *pidFile
 	metrics     side
-	metricsPath atomic.Pointer[string]
+	scrape      atomic.Pointer[http.Handler] // what the metrics listener answers
 	metricsAt   string
 	admin       side
 	memoryLimit int64
@@ -58,7 +59,7 @@ func New(opt Options) *Process {
 		requests: make(chan reloadRequest), ended: make(chan struct{}),
 	}
 	p.metrics.open = func(address string) (net.Listener, error) { return listenMetrics(address, p.metricsAt) }
-	p.metrics.serve = func() sideServer { return newScrape(opt.Metrics, &p.metricsPath) }
+	p.metrics.serve = func() sideServer { return newScrape(&p.scrape) }
 	p.admin.open = admin.Listen
 	p.admin.serve = func() sideServer { return admin.NewServer(p, opt.Version) }
 	return p
@@ -94,7 +95,7 @@ func (p *Process) start() error {
 	next.commit()
 	p.install(next.loaded)
 	p.state.set(serving)
-	p.opt.Metrics.ReloadSucceeded(time.Now(), 1)
+	p.opt.Metrics.ConfigLoaded(time.Now(), 1)
 	p.tellStarted(next.loaded)
 	p.keep(next.loaded)
 	return nil

@@ -33,7 +33,8 @@ type fixture struct {
 	held    chan struct{}
 	release chan struct{}
 	reopens atomic.Int64
-	ok, bad atomic.Int64 // reloads told to the metrics
+	// what the metrics were told
+	loaded, ok, bad atomic.Int64
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -46,6 +47,13 @@ func newFixture(t *testing.T) *fixture {
 		ConfigFile: filepath.Join(f.dir, "config.kdl"), Log: slog.New(lines{f.logs}), Engine: f, Metrics: f,
 		Registry: listen.NewRegistry(listen.Options{Clock: clock, Handler: f}), State: &State{},
 		Version: admin.Version{Version: "test"},
+		Scrape: func(path string) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != path {
+					http.NotFound(w, r)
+				}
+			})
+		},
 		Reopen:  func() error { f.reopens.Add(1); return nil },
 		Traffic: func() []RouteCount { return []RouteCount{{"api", 100, 5}} },
 	})
@@ -76,10 +84,8 @@ func (f *fixture) good(number int64) func() (*Loaded, error) {
 	}
 }
 
-func (f *fixture) Load(string) (*Loaded, error) { return (*f.load.Load())() }
-func (f *fixture) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	io.WriteString(w, "sentinel_up 1\n")
-}
+func (f *fixture) Load(string) (*Loaded, error)      { return (*f.load.Load())() }
+func (f *fixture) ConfigLoaded(time.Time, uint64)    { f.loaded.Add(1) }
 func (f *fixture) ReloadSucceeded(time.Time, uint64) { f.ok.Add(1) }
 func (f *fixture) ReloadFailed()                     { f.bad.Add(1) }
 
@@ -295,8 +301,8 @@ func TestReloadBySignal(t *testing.T) {
 	if b, _ := os.ReadFile(filepath.Join(f.dir, "config.kdl.backup")); string(b) != "2" {
 		t.Errorf("backup = %q, want the last text that served", b)
 	}
-	if f.ok.Load() != 3 || f.bad.Load() != 1 {
-		t.Errorf("metrics were told of %d good and %d bad loads, want 3 and 1", f.ok.Load(), f.bad.Load())
+	if f.loaded.Load() != 1 || f.ok.Load() != 2 || f.bad.Load() != 1 {
+		t.Errorf("metrics were told of %d starts, %d good and %d bad reloads, want 1, 2 and 1", f.loaded.Load(), f.ok.Load(), f.bad.Load())
 	}
 	f.stop()
 }
@@ -329,8 +335,11 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 			})
 			f.signals.hup <- syscall.SIGHUP
 			f.log("Configuration reload failed", c.want)
-			if got := f.registry.Bindings(); len(got) != 1 || got[0].Address != before || f.serving.Load() != 1 || *f.metricsPath.Load() != "/metrics" {
-				t.Errorf("after a failed reload: bound %v, serving %d, metrics at %s, want no change", got, f.serving.Load(), *f.metricsPath.Load())
+			if got := f.registry.Bindings(); len(got) != 1 || got[0].Address != before || f.serving.Load() != 1 {
+				t.Errorf("after a failed reload: bound %v, serving %d, want no change", got, f.serving.Load())
+			}
+			if got := f.scrapeStatus("/metrics"); got != 200 {
+				t.Errorf("after a failed reload GET /metrics = %d, want 200", got)
 			}
 			for _, address := range []string{moved, metrics} {
 				if conn, err := net.Dial("tcp", address); err == nil {
@@ -386,25 +395,38 @@ func TestReloadMovesEverything(t *testing.T) {
 	f.stop()
 }
 
-func TestMetricsListenerCarriesMetricsOnly(t *testing.T) {
+func TestMetricsListener(t *testing.T) {
 	f := newFixture(t)
 	f.start()
-	for path, want := range map[string]int{"/metrics": 200, "/": 404, "/admin/status": 404, "/metrics/": 404} {
-		resp, err := http.Get("http://" + f.metrics.address() + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("GET %s = %d, want %d", path, resp.StatusCode, want)
+	load := f.good(2)
+	f.set(func() (*Loaded, error) {
+		l, err := load()
+		l.Settings.MetricsPath = "/other"
+		return l, err
+	})
+	if got := f.scrapeStatus("/metrics"); got != 200 {
+		t.Errorf("GET /metrics = %d, want 200", got)
+	}
+	f.signals.hup <- syscall.SIGHUP
+	f.log("Configuration reload succeeded")
+	for path, want := range map[string]int{"/other": 200, "/metrics": 404, "/admin/status": 404} {
+		if got := f.scrapeStatus(path); got != want {
+			t.Errorf("GET %s after the path has moved = %d, want %d", path, got, want)
 		}
 	}
-	resp, err := http.Post("http://"+f.metrics.address()+"/metrics", "", nil)
-	if err != nil || resp.StatusCode != 405 {
-		t.Errorf("POST /metrics = %v, %v, want 405", resp, err)
-	}
-	http.DefaultClient.CloseIdleConnections()
 	f.stop()
+}
+
+// scrapeStatus asks the metrics listener for a path.
+func (f *fixture) scrapeStatus(path string) int {
+	f.t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	resp, err := client.Get("http://" + f.Status().Metrics + path)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
 }
 
 func TestDrainOrder(t *testing.T) {

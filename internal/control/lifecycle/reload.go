@@ -67,12 +67,12 @@ func (p *Process) prepareParts(g *generation) error {
 		return err
 	}
 	g.undo = append(g.undo, abort)
-	path := s.MetricsPath
+	answer := p.opt.Scrape(s.MetricsPath)
 	g.do = []func(){
 		func() { setWorkers(s.Workers) },
 		swap,
 		listeners.Commit,
-		func() { p.metricsPath.Store(&path) },
+		func() { p.scrape.Store(&answer) },
 		metrics,
 		api,
 	}

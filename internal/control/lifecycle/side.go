@@ -72,32 +72,20 @@ func (s *side) address() string {
 	return s.ln.Addr().String()
 }
 
-// scrape serves the metrics at one path and nothing else.
+// scrape is the server of the metrics. What it answers may change while it runs.
 type scrape struct {
-	metrics http.Handler
-	path    *atomic.Pointer[string]
-	http    http.Server
-	done    chan struct{}
+	http http.Server
+	done chan struct{}
 }
 
-func newScrape(metrics http.Handler, path *atomic.Pointer[string]) *scrape {
-	s := &scrape{metrics: metrics, path: path, done: make(chan struct{})}
-	s.http = http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
-	return s
-}
-
-// ServeHTTP answers a scrape.
-func (s *scrape) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.URL.Path != *s.path.Load():
-		http.Error(w, "nothing here but "+*s.path.Load(), http.StatusNotFound)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET", http.StatusMethodNotAllowed)
-	default:
-		s.metrics.ServeHTTP(w, r)
+func newScrape(answer *atomic.Pointer[http.Handler]) *scrape {
+	s := &scrape{done: make(chan struct{})}
+	s.http = http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*answer.Load()).ServeHTTP(w, r) }),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 	}
+	return s
 }
 
 // Serve answers on ln until Close.
