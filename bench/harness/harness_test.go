@@ -136,9 +136,14 @@ func TestChildIsReportedAndStopped(t *testing.T) {
 	}
 	grandchild := c.tail()
 	c.stop()
-	stat, err := os.ReadFile("/proc/" + grandchild + "/stat")
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("process %s is left after stop: %s", grandchild, stat)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) { // another process again
+		stat, err := os.ReadFile("/proc/" + grandchild + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %s is left after stop: %s", grandchild, stat)
+		}
 	}
 }
 
