@@ -15,7 +15,7 @@ const (
 //
 // A version in the options counts more than the marker in the text.
 func Parse(name string, src []byte, opt Options) (*Document, Diagnostics) {
-	doc, p := parse(name, src, opt)
+	doc, p := parse(name, src, opt, false)
 	if p == nil {
 		return doc, sizeDiagnostics(name, src, opt)
 	}
@@ -23,8 +23,8 @@ func Parse(name string, src []byte, opt Options) (*Document, Diagnostics) {
 }
 
 // parse is Parse with the parser that it ended with; nil when the text was
-// refused unread.
-func parse(name string, src []byte, opt Options) (*Document, *parser) {
+// refused unread. With layout the parser notes what the formatter asks for.
+func parse(name string, src []byte, opt Options, layout bool) (*Document, *parser) {
 	doc := &Document{Name: name, Source: src, Version: opt.Version}
 	if sizeDiagnostics(name, src, opt) != nil {
 		if doc.Version == Auto {
@@ -37,7 +37,13 @@ func parse(name string, src []byte, opt Options) (*Document, *parser) {
 	if doc.Version == Auto {
 		doc.Version = marker
 	}
-	p := parseVersions(name, text, doc.Version, opt)
+	p := parseVersions(doc.Version, func(v Version) *parser {
+		p := newParser(name, text, v, opt)
+		if layout {
+			p.oneLine = map[int32]int32{}
+		}
+		return p.parse()
+	})
 	doc.Version = p.version
 	doc.Nodes = p.top
 	if span.IsValid() && marker == Auto {
@@ -49,15 +55,15 @@ func parse(name string, src []byte, opt Options) (*Document, *parser) {
 
 // parseVersions reads the text in the version given, or for Auto in the one
 // that fits or at least seems meant.
-func parseVersions(name, text string, v Version, opt Options) *parser {
+func parseVersions(v Version, parseAs func(Version) *parser) *parser {
 	if v != Auto {
-		return newParser(name, text, v, opt).parse()
+		return parseAs(v)
 	}
-	second := newParser(name, text, V2, opt).parse()
+	second := parseAs(V2)
 	if len(second.list) == 0 {
 		return second
 	}
-	first := newParser(name, text, V1, opt).parse()
+	first := parseAs(V1)
 	if len(first.list) == 0 || second.signsV1 > second.signsV2 {
 		return first
 	}
@@ -96,7 +102,10 @@ func findMarker(text string) (Version, Span) {
 	if !ok || rest == after {
 		return Auto, Span{}
 	}
-	n := wordLen(rest, V2)
+	n := 0
+	for n < len(rest) && isDigit(rest[n]) {
+		n++
+	}
 	if line := trimBlank(rest[n:]); n == 0 || line != "" && newlineLen(line) == 0 {
 		return Auto, Span{}
 	}

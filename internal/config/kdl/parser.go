@@ -10,10 +10,10 @@ type parser struct {
 
 	open     []openBlock // blocks around the current token
 	misfit   misfit
-	unclosed bool           // reported
-	tooDeep  bool           // reported
-	oneLine  map[int32]bool // when not nil, collects the blocks that stand on one line, by offset
-	longText Span           // version 1: the last string that spans lines
+	unclosed bool            // reported
+	tooDeep  bool            // reported
+	oneLine  map[int32]int32 // when not nil, collects the blocks that stand on one line: start and end
+	longText Span            // version 1: the last string that spans lines
 }
 
 // openBlock is a block whose closing brace is still to come.
@@ -291,7 +291,7 @@ func (p *parser) block() (Span, []*Node) {
 		p.misfit = misfit{opening, closing}
 	}
 	if p.oneLine != nil && opening.Start.Line == closing.Start.Line {
-		p.oneLine[opening.Start.Offset] = true
+		p.oneLine[opening.Start.Offset] = closing.End.Offset
 	}
 	p.next()
 	return Span{opening.Start, closing.End}, nodes

@@ -1,5 +1,7 @@
 package kdl
 
+import "strings"
+
 // skipNodeSpace moves over what may stand between the parts of a node:
 // space, block comments, and newlines after a backslash. It reports whether
 // there was any.
@@ -105,7 +107,8 @@ func (p *parser) reopen(n *Node) bool {
 	if !p.longText.IsValid() || p.longText.End != p.tok.span.Start || p.tok.kind == tokenInvalid {
 		return false
 	}
-	start := p.longText.Start
+	text := p.longText
+	start := text.Start
 	p.longText = Span{}
 	end := start
 	end.Offset++
@@ -114,6 +117,12 @@ func (p *parser) reopen(n *Node) bool {
 	p.Pos = start
 	for p.Offset < int32(len(p.src)) && newlineLen(p.rest()) == 0 {
 		p.skip(wordOrByte(p.rest()))
+	}
+	if last := len(p.entryStack) - 1; last >= 0 && p.entryStack[last].Value.Span == text {
+		e := p.entryStack[last]
+		e.Span.End, e.Value.Span.End, n.Span.End = p.Pos, p.Pos, p.Pos
+		e.Value.Raw = p.src[start.Offset:p.Offset]
+		e.Value.Text = strings.TrimPrefix(e.Value.Raw, `"`)
 	}
 	p.next()
 	return true
