@@ -1,0 +1,66 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Redirect sends the client to another place.
+type Redirect struct {
+	status   int
+	location *Template
+	// fixedStart is true when the location starts with text rather than a variable.
+	fixedStart bool
+}
+
+// NewRedirect makes a Redirect with status 301, 302, 303, 307 or 308 (RFC 9110 section
+// 15.4) and a template for the Location field.
+func NewRedirect(status int, location string) (*Redirect, error) {
+	switch status {
+	case 301, 302, 303, 307, 308:
+	default:
+		return nil, fmt.Errorf("status %d does not redirect; use 301, 302, 303, 307 or 308", status)
+	}
+	if location == "" {
+		return nil, errors.New("location is empty")
+	}
+	t, err := CompileTemplate(location)
+	if err != nil {
+		return nil, fmt.Errorf("location: %w", err)
+	}
+	return &Redirect{status: status, location: t, fixedStart: !strings.HasPrefix(location, "${")}, nil
+}
+
+// Status returns the status code of the answer.
+func (r *Redirect) Status() int { return r.status }
+
+// AppendLocation appends the value of the Location field to dst. Where the location
+// starts with a variable, several slashes at its start become one, because two of them
+// would name a host (RFC 3986 section 4.2).
+func (r *Redirect) AppendLocation(dst []byte, v *Vars) []byte {
+	start := len(dst)
+	dst = r.location.Append(dst, v)
+	if r.fixedStart {
+		return dst
+	}
+	slashes := 0
+	for _, c := range dst[start:] {
+		if c != '/' {
+			break
+		}
+		slashes++
+	}
+	if slashes < 2 {
+		return dst
+	}
+	n := copy(dst[start:], dst[start+slashes-1:])
+	return dst[:start+n]
+}
+
+// Answer is a fixed response that needs no upstream.
+type Answer struct {
+	Status      int
+	ContentType string // media type; empty for none
+	Body        []byte // the content
+}
