@@ -1,0 +1,71 @@
+package accesslog
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"sentinel/internal/dataplane/fault"
+)
+
+// Entry is what one exchange says about itself. Byte slices may point into the
+// buffers of the connection; they are read before Record returns. Empty
+// strings and slices, invalid addresses and zero durations and counts of tries are left out of the line.
+type Entry struct {
+	// Time is when the first byte of the request was read.
+	Time time.Time
+	// Client is the address of the client, behind trusted proxies if there are any.
+	Client netip.Addr
+	// Method, Host, Path, Query, UserAgent and Referer are the client's text.
+	Method, Host, Path, Query, UserAgent, Referer []byte
+	// RequestID is the id sent upstream and shown to the client.
+	RequestID []byte
+	// Protocol is HTTP/1.1 or the like.
+	Protocol string
+	// Listener, Route, Upstream and Target are names and addresses from the configuration.
+	Listener, Route, Upstream, Target string
+	// Status is the status code sent, 0 when none was.
+	Status int
+	// Fault is what went wrong, None when nothing did.
+	Fault fault.Kind
+	// BytesIn and BytesOut count content bytes received from and sent to the client.
+	BytesIn, BytesOut int64
+	// Total is the time from the first byte read to the last byte written,
+	// Connect the time to get an upstream connection, FirstByte the time from
+	// the request sent upstream to the first byte of its response.
+	Total, Connect, FirstByte time.Duration
+	// Tries counts the attempts at upstreams.
+	Tries int
+}
+
+// verdict says how an entry is reported.
+type verdict struct {
+	level   slog.Level
+	message string
+	reason  string // key of the fault's text, empty for none
+	text    string
+}
+
+// answered5xx stands for the fault's text when the upstream itself answered
+// with a server status.
+const answered5xx = "upstream answered with a server failure"
+
+// statusClientGone marks exchanges that the client left; they are nobody's failure.
+const statusClientGone = 499
+
+// judge sorts exchanges: failed ones have a 5xx status or a fault of the
+// upstream's or our own side, refused ones a fault of the client's side. Only failed ones say error.
+func (e *Entry) judge() verdict {
+	row := e.Fault.Row()
+	switch {
+	case e.Fault == fault.None && e.Status < 500:
+		return verdict{slog.LevelInfo, "request served", "", ""}
+	case e.Fault == fault.None:
+		return verdict{slog.LevelError, "request failed", "error", answered5xx}
+	case row.Side != fault.SideClient:
+		return verdict{slog.LevelError, "request failed", "error", row.Text}
+	case row.Status == statusClientGone:
+		return verdict{slog.LevelInfo, "request abandoned", "reason", row.Text}
+	}
+	return verdict{slog.LevelWarn, "request refused", "reason", row.Text}
+}
