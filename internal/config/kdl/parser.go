@@ -113,6 +113,10 @@ func (p *parser) node() *Node {
 	n.Span.End = n.Name.Span.End
 	base := p.entryMark()
 	p.body(n)
+	n.end = p.tok.span.Start.Offset
+	if p.tok.kind == tokenSemicolon {
+		p.next()
+	}
 	n.Entries = p.takeEntries(base)
 	return n
 }
@@ -157,16 +161,13 @@ func (p *parser) skipNode() {
 	}
 }
 
-// body reads what follows the name of a node: entries, then blocks, then the
-// terminator.
+// body reads what follows the name of a node: entries, then blocks, up to
+// the terminator.
 func (p *parser) body(n *Node) {
 	spaced, dashed := p.skipNodeSpace(), false // dashed: a block was commented out
 	for {
 		switch p.tok.kind {
-		case tokenEnd, tokenNewline, tokenLineComment, tokenCloseBlock:
-			return
-		case tokenSemicolon:
-			p.next()
+		case tokenEnd, tokenNewline, tokenLineComment, tokenCloseBlock, tokenSemicolon:
 			return
 		case tokenOpenBlock:
 			p.children(n, dashed)

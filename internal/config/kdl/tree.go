@@ -61,7 +61,7 @@ type Span struct{ Start, End Pos }
 func (s Span) IsValid() bool { return s.Start.IsValid() }
 
 // Document is one parsed text. Its tree describes Source; edits are kept
-// beside it until AppendText writes them out or Reparse reads them back.
+// beside it until AppendText writes them out.
 type Document struct {
 	Name    string  // what diagnostics call the text, usually a file name
 	Source  []byte  // the text as given; not to be changed
@@ -69,6 +69,7 @@ type Document struct {
 	Nodes   []*Node // top-level nodes in order, without those commented out
 
 	edits editList
+	added int // nodes that the edits add to those in the tree
 }
 
 // AppendText appends the document's text to dst: Source byte for byte, with
@@ -94,6 +95,8 @@ type Node struct {
 	// Span runs from the type annotation or name to the end of the last
 	// entry or block, without the terminator.
 	Span Span
+
+	end int32 // offset of the terminator, after comments and what is commented out
 }
 
 // Args returns the arguments (entries without a name) in order.
