@@ -3,15 +3,14 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Redirect sends the client to another place.
 type Redirect struct {
 	status   int
 	location *Template
-	// fixedStart is true when the location starts with text rather than a variable.
-	fixedStart bool
+	// open is true when values decide whether the location starts with two slashes.
+	open bool
 }
 
 // NewRedirect makes a Redirect with status 301, 302, 303, 307 or 308 (RFC 9110 section
@@ -29,24 +28,27 @@ func NewRedirect(status int, location string) (*Redirect, error) {
 	if err != nil {
 		return nil, fmt.Errorf("location: %w", err)
 	}
-	return &Redirect{status: status, location: t, fixedStart: !strings.HasPrefix(location, "${")}, nil
+	start := t.parts[0]
+	open := start.variable != varNone || start.text == "/" && len(t.parts) > 1
+	return &Redirect{status: status, location: t, open: open}, nil
 }
 
 // Status returns the status code of the answer.
 func (r *Redirect) Status() int { return r.status }
 
 // AppendLocation appends the value of the Location field to dst. Where the location
-// starts with a variable, several slashes at its start become one, because two of them
-// would name a host (RFC 3986 section 4.2).
+// starts with a variable, or with a slash and a variable, several slashes or
+// backslashes at its start become one slash: two would name a host that the client
+// could choose (RFC 3986 section 4.2).
 func (r *Redirect) AppendLocation(dst []byte, v *Vars) []byte {
 	start := len(dst)
 	dst = r.location.Append(dst, v)
-	if r.fixedStart {
+	if !r.open {
 		return dst
 	}
 	slashes := 0
 	for _, c := range dst[start:] {
-		if c != '/' {
+		if c != '/' && c != '\\' {
 			break
 		}
 		slashes++
@@ -54,8 +56,9 @@ func (r *Redirect) AppendLocation(dst []byte, v *Vars) []byte {
 	if slashes < 2 {
 		return dst
 	}
-	n := copy(dst[start:], dst[start+slashes-1:])
-	return dst[:start+n]
+	n := copy(dst[start+1:], dst[start+slashes:])
+	dst[start] = '/'
+	return dst[:start+1+n]
 }
 
 // Answer is a fixed response that needs no upstream.

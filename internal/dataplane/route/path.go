@@ -57,8 +57,9 @@ var (
 // been applied. An empty path becomes "/"; the result always starts with a slash and
 // is its own canonical form.
 //
-// It returns path itself when that is canonical already, else a slice made by
-// appending to dst[:0], which must not overlap path. Whatever p says it refuses control
+// It returns path itself when a quick look shows that it is canonical already, else a
+// slice made by appending to dst[:0], which must not overlap path and which the caller
+// may keep for the next call. Whatever p says it refuses control
 // characters, escaped or not, malformed escapes, and dot segments that only some
 // servers see: with parameters (/..;/) or next to a kept escaped slash or backslash.
 func Canonicalise(dst, path []byte, p *PathPolicy) (out []byte, err error) {
@@ -82,26 +83,51 @@ func Canonicalise(dst, path []byte, p *PathPolicy) (out []byte, err error) {
 	if err := c.endSegment(true); err != nil {
 		return nil, err
 	}
-	if bytes.Equal(c.out, path) {
-		return path, nil
-	}
 	return c.out, nil
 }
 
-// plain reports whether path is canonical under every policy. It may say no to a few
+// plain reports whether path is canonical under every policy. It says no to a few
 // that are.
 func plain(path []byte) bool {
 	if len(path) == 0 || path[0] != '/' {
 		return false
 	}
-	last := byte(0)
-	for _, c := range path {
-		if !pathChar[c] || (last == '/' && (c == '/' || c == '.')) {
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '%':
+			if !plainEscape(path[i:]) {
+				return false
+			}
+			i += 2
+		case c == '/':
+			if !plainStart(path[i+1:]) {
+				return false
+			}
+		case !pathChar[c]:
 			return false
 		}
-		last = c
 	}
 	return true
+}
+
+// plainStart reports whether what follows a slash is neither a slash nor looks like a
+// dot segment.
+func plainStart(rest []byte) bool {
+	if len(rest) == 0 || rest[0] != '/' && rest[0] != '.' {
+		return true
+	}
+	return rest[0] == '.' && len(rest) > 1 && pathChar[rest[1]] &&
+		rest[1] != '.' && rest[1] != '/' && rest[1] != ';'
+}
+
+// plainEscape reports whether rest starts with an escape that always stays as it is.
+func plainEscape(rest []byte) bool {
+	if len(rest) < 3 || hexValue[rest[1]] < 0 || hexValue[rest[2]] < 0 {
+		return false
+	}
+	b := byte(hexValue[rest[1]]<<4 | hexValue[rest[2]])
+	return rest[1] < 'a' && rest[2] < 'a' && b >= ' ' && b != 0x7f &&
+		!unreserved(b) && b != '/' && b != '\\'
 }
 
 // canonicaliser writes a canonical path. Before each segment out ends with a slash.

@@ -25,7 +25,9 @@ import (
 // reads on only while an entry could still beat the best so far.
 
 // Table finds the rule for a request. It never changes, so that any number of
-// goroutines may use it.
+// goroutines may use it. The time that Match takes does not grow with the number of
+// rules, except that those with the same host and path, and all regular expressions of
+// a host, are tried one after the other.
 type Table[T any] struct {
 	values    []T
 	exact     map[string]*site
@@ -89,14 +91,12 @@ func (t *Table[T]) insert(order int, r *Rule[T]) {
 // site returns the site for a host of a rule, new if need be, and the rank of it.
 func (t *Table[T]) site(host string) (s *site, rank int) {
 	var buf [hostBytesMax]byte
-	sites := t.exact
-	rank = math.MaxInt
 	if host == "*" {
 		return t.any, 0
 	}
-	if strings.HasPrefix(host, "*.") {
+	sites, wildcard := t.exact, strings.HasPrefix(host, "*.")
+	if wildcard {
 		host, sites = host[1:], t.wildcard
-		rank = len(host)
 	}
 	// A name beyond the bound can match no request; its site is never found.
 	if name, ok := hostName(&buf, []byte(host)); ok {
@@ -105,7 +105,10 @@ func (t *Table[T]) site(host string) (s *site, rank int) {
 	if sites[host] == nil {
 		sites[host] = newSite()
 	}
-	return sites[host], rank
+	if wildcard {
+		return sites[host], len(host)
+	}
+	return sites[host], math.MaxInt
 }
 
 func insertPaths[T any](s *site, r *Rule[T], e entry) {
