@@ -1,0 +1,94 @@
+package filter
+
+import (
+	"regexp"
+	"testing"
+)
+
+func TestRewrite(t *testing.T) {
+	re := regexp.MustCompile
+	tests := []struct {
+		name       string
+		rewrite    *Rewrite
+		path, want string
+	}{
+		{"strip", StripPrefix("/api"), "/api/x", "/x"},
+		{"strip with slash", StripPrefix("/api/"), "/api/x/", "/x/"},
+		{"strip all", StripPrefix("/api"), "/api", "/"},
+		{"strip to slash", StripPrefix("/api"), "/api/", "/"},
+		{"strip part of a segment", StripPrefix("/api"), "/apix", "/apix"},
+		{"strip another", StripPrefix("/api"), "/x/api", "/x/api"},
+		{"strip root", StripPrefix("/"), "/x", "/x"},
+		{"strip without slash", StripPrefix("api"), "/api/x", "/x"},
+		{"replace", ReplacePrefix("/api", "/v2"), "/api/x", "/v2/x"},
+		{"replace with slashes", ReplacePrefix("/api/", "/v2/"), "/api/x", "/v2/x"},
+		{"replace whole", ReplacePrefix("/api", "/v2"), "/api", "/v2"},
+		{"replace by root", ReplacePrefix("/api", "/"), "/api", "/"},
+		{"replace root", ReplacePrefix("/", "/v2"), "/x", "/v2/x"},
+		{"replace nothing", ReplacePrefix("/api", "/v2"), "/apix", "/apix"},
+		{"regexp", ReplaceRegexp(re(`^/u/(\d+)/(?P<p>.*)$`), "/${p}/of/$1"), "/u/7/cat", "/cat/of/7"},
+		{"regexp every match", ReplaceRegexp(re("a"), "b"), "/aXa", "/bXb"},
+		{"regexp without match", ReplaceRegexp(re("^/u$"), "/v"), "/x", "/x"},
+		{"regexp to nothing", ReplaceRegexp(re(".*"), ""), "/x", "/"},
+		{"regexp without slash", ReplaceRegexp(re("^/"), ""), "/x", "/x"},
+		{"set", SetPath("/fixed"), "/x", "/fixed"},
+		{"set without slash", SetPath(""), "/x", "/"},
+	}
+	for _, tt := range tests {
+		if got := string(tt.rewrite.Apply(nil, []byte(tt.path))); got != tt.want {
+			t.Errorf("%s: Apply(%q) = %q, want %q", tt.name, tt.path, got, tt.want)
+		}
+	}
+}
+
+func TestRewriteAllocatesNothing(t *testing.T) {
+	dst, path := make([]byte, 0, 64), []byte("/api/x")
+	rewrites := []*Rewrite{
+		StripPrefix("/api"), ReplacePrefix("/api", "/v2"), SetPath("/y"),
+		ReplaceRegexp(regexp.MustCompile("^/other"), "/"),
+	}
+	for i, r := range rewrites {
+		if n := testing.AllocsPerRun(100, func() { r.Apply(dst, path) }); n != 0 {
+			t.Errorf("Apply of rewrite %d allocates %v times, want 0", i, n)
+		}
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	tests := []struct{ location, path, want string }{
+		{"https://${host}${path}?${query}", "/p", "https://a.example/p?q=1"},
+		{"https://new.example/", "/p", "https://new.example/"},
+		{"/new${path}", "//p", "/new//p"},
+		{"${path}", "/p", "/p"},
+		{"${path}", "//evil.example", "/evil.example"},
+		{"${path}", `/\evil.example`, "/evil.example"},
+		{"/${path}", "/evil.example", "/evil.example"},
+		{"//${host}${path}", "/p", "//a.example/p"},
+		{"/", "/p", "/"},
+	}
+	for _, tt := range tests {
+		r, err := NewRedirect(308, tt.location)
+		if err != nil || r.Status() != 308 {
+			t.Errorf("NewRedirect(308, %q) = %v, %v", tt.location, r, err)
+			continue
+		}
+		v := someVars()
+		v.Path = []byte(tt.path)
+		if got := string(r.AppendLocation([]byte("//"), v)); got != "//"+tt.want {
+			t.Errorf("NewRedirect(308, %q).AppendLocation with path %q = %q, want %q", tt.location, tt.path, got, "//"+tt.want)
+		}
+	}
+}
+
+func TestNewRedirectErrors(t *testing.T) {
+	for _, status := range []int{0, 200, 300, 304, 305, 306, 309, 400} {
+		if _, err := NewRedirect(status, "/"); err == nil {
+			t.Errorf("NewRedirect(%d) = nil, want an error", status)
+		}
+	}
+	for _, location := range []string{"", "${x}", "a\nb"} {
+		if _, err := NewRedirect(301, location); err == nil {
+			t.Errorf("NewRedirect(301, %q) = nil, want an error", location)
+		}
+	}
+}
