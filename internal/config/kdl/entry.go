@@ -10,10 +10,7 @@ func (p *parser) entryAhead(n *Node) (spaced bool) {
 	default:
 		d := Errorf(p.file, p.tok.span, "expected an argument or property, found %s", p.tok.describe())
 		if p.tok.kind == tokenEquals {
-			d = d.WithHint("a property is written name=value")
-			if p.version == V1 {
-				d = d.WithHint("a property is written name=value, without space around =")
-			}
+			d = d.WithHint("%s", p.equalsHint(n))
 		}
 		p.add(d)
 		p.next()
@@ -29,13 +26,30 @@ func (p *parser) entryAhead(n *Node) (spaced bool) {
 	return spaced
 }
 
+// equalsHint tells what to write instead of an equals sign that is out of
+// place in the node n, nil when unknown.
+func (p *parser) equalsHint(n *Node) string {
+	switch {
+	case n != nil && len(p.entryStack) == p.entryBase:
+		return "arguments follow the name without =: write " + excerptOf(n.Name.Text) + " VALUE"
+	case p.version == V1:
+		return "a property is written name=value, without space around ="
+	}
+	return "a property is written name=value"
+}
+
 // entry reads an argument or property and the space after it.
 func (p *parser) entry(e *Entry) (spaced bool) {
 	e.Span.Start = p.tok.span.Start
+	whole := true
 	if p.tok.kind == tokenOpenType {
-		e.Type = p.typeAnnotation()
+		e.Type, whole = p.typeAnnotation()
 	}
 	first := p.tok
+	if !p.hasValue() && !whole {
+		e.Span.End = p.lastEnd(e)
+		return true
+	}
 	if !p.hasValue() {
 		p.errorf(Span{e.Span.Start, p.lastEnd(e)}, "type annotation without a value")
 		e.Span.End = p.lastEnd(e)
@@ -43,7 +57,11 @@ func (p *parser) entry(e *Entry) (spaced bool) {
 	}
 	p.next()
 	spaced = p.skipNodeSpace()
-	if p.tok.kind == tokenEquals && (p.version == V2 || !spaced) {
+	if p.tok.kind == tokenEquals {
+		if spaced && p.version == V1 {
+			p.add(Errorf(p.file, p.tok.span, "no space may stand before the = of a property in KDL 1").
+				WithHint("write %s=value", excerptOf(first.text)))
+		}
 		return p.property(e, first)
 	}
 	p.value(e, first)
@@ -68,7 +86,7 @@ func (p *parser) property(e *Entry, name token) (spaced bool) {
 			WithHint("write %s=value", excerptOf(name.text)))
 	}
 	if p.tok.kind == tokenOpenType {
-		e.Type = p.typeAnnotation()
+		e.Type, _ = p.typeAnnotation()
 	}
 	if !p.hasValue() {
 		d := Errorf(p.file, e.Span, "property %q has no value", excerptOf(name.text))
@@ -76,6 +94,9 @@ func (p *parser) property(e *Entry, name token) (spaced bool) {
 			d = d.WithHint("to comment the property out put /- before its name")
 		}
 		p.add(d)
+		if p.tok.kind == tokenEquals {
+			p.next()
+		}
 		return true
 	}
 	value := p.tok
@@ -139,6 +160,10 @@ func (p *parser) wordValue(v *Value, tok token) {
 	v.Kind = String
 	v.Text = tok.text
 	switch {
+	case p.version == V1 && strings.HasPrefix(tok.text, "#") && isReserved(tok.text[1:], V1):
+		p.add(Errorf(p.file, tok.span, "%s is how KDL 2 writes it", excerptOf(tok.text)).
+			WithHint("write %s", tok.text[1:]))
+		p.signsV2++
 	case p.version == V1:
 		p.add(Errorf(p.file, tok.span, "a text value must be in quotes in KDL 1").
 			WithHint("write %s", quote(excerptOf(tok.text), V1)))
@@ -171,8 +196,9 @@ func (p *parser) checkReserved(tok token, what string) {
 }
 
 // typeAnnotation reads a type annotation and the space that may follow it.
-// What it returns is nil when there is no text in the parentheses.
-func (p *parser) typeAnnotation() (typ *Ident) {
+// The type is nil when there is no text in the parentheses; whole reports
+// whether they are closed.
+func (p *parser) typeAnnotation() (typ *Ident, whole bool) {
 	opening := p.tok.span
 	p.next()
 	p.annotationSpace("in the parentheses")
@@ -194,15 +220,16 @@ func (p *parser) typeAnnotation() (typ *Ident) {
 	p.annotationSpace("in the parentheses")
 	if p.tok.kind != tokenCloseType {
 		p.skipToCloseType()
-		if typ != nil || p.tok.kind == tokenCloseType {
+		if typ != nil {
 			p.add(Errorf(p.file, opening, "type annotation is not one word in parentheses").WithHint("write (name)"))
 		}
 	}
-	if p.tok.kind == tokenCloseType {
-		p.next()
-		p.annotationSpace("after a type annotation")
+	if p.tok.kind != tokenCloseType {
+		return typ, false
 	}
-	return typ
+	p.next()
+	p.annotationSpace("after a type annotation")
+	return typ, true
 }
 
 // annotationSpace moves over space, which only version 2 allows there.

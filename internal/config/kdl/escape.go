@@ -31,6 +31,7 @@ func (l *lexer) checkEscapes(offset int, body string) {
 func (l *lexer) badEscape(span Span, escape, problem string) {
 	d := Errorf(l.file, span, "%s %s", excerptOf(escape), problem)
 	switch {
+	case strings.HasPrefix(escape, `\u`) && strings.HasSuffix(escape, "}"):
 	case strings.HasPrefix(escape, `\u`):
 		d = d.WithHint(`write \u{, up to six hexadecimal digits, and }`)
 	case l.version == V1:

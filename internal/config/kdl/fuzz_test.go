@@ -10,8 +10,9 @@ import (
 // the tree gives the text back, and what is formatted stays as it is.
 func FuzzParse(f *testing.F) {
 	for _, seed := range fuzzSeeds(f) {
-		f.Add([]byte(seed), uint8(0))
-		f.Add([]byte(seed), uint8(1))
+		for v := range uint8(3) {
+			f.Add([]byte(seed), v)
+		}
 	}
 	f.Fuzz(func(t *testing.T, src []byte, v uint8) {
 		opt := Options{Version: Version(v % 3)}
@@ -78,6 +79,11 @@ func checkSpans(t *testing.T, doc *Document) {
 }
 
 // fuzzSeeds returns the texts of all committed cases.
-func fuzzSeeds(tb testing.TB) []string {
-	return []string{"", "a 1 {b; c #true}\n", "/- kdl-version 1\na true r#\"x\"#\n", "a \"\"\"\n  x\n  \"\"\" /-b=1 \\ // c\n 2 /-{}"}
+func fuzzSeeds(tb testing.TB) (seeds []string) {
+	for _, path := range archives(tb, "*/*.txtar") {
+		for _, s := range inputsOf(readArchive(tb, path)) {
+			seeds = append(seeds, s.text)
+		}
+	}
+	return seeds
 }

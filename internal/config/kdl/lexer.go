@@ -49,6 +49,9 @@ type lexer struct {
 	indent     int32 // column of the first token in the current line
 	indentLine int32 // the line that indent is of
 
+	dangling bool // a string without an end was reported
+	cutOff   bool // a string or comment without an end runs to the end of the text
+
 	// Signs that the text is of one version or the other.
 	signsV1, signsV2 int
 }
@@ -219,6 +222,7 @@ func (l *lexer) scanBlockComment() {
 	}
 	l.advanceTo(int(l.Offset) + i)
 	if depth > 0 {
+		l.cutOff = true
 		d := Errorf(l.file, opening, "block comment is never closed").WithHint("close it with */")
 		if nested {
 			d = d.WithHint("comments nest: every /* needs its own */")

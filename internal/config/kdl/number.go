@@ -83,20 +83,18 @@ func (l *lexer) scanNumber(word string) tokenKind {
 	d := Errorf(l.file, Span{start, l.Pos}, "%s is not a number", excerptOf(word))
 	kind := tokenInvalid
 	number, unit := word[:n], word[n:]
-	digits, _ := numberDigits(word)
+	unsigned := strings.TrimLeft(word, "+-")
 	switch {
 	case n > 0 && isUnit(unit):
 		d = d.WithHint("write %s; the unit is part of the key's name", number)
 		l.tok.text = number
 		kind = tokenNumber
-	case strings.HasPrefix(strings.TrimLeft(word, "+-"), "."):
+	case unsigned[0] == '.':
 		d = d.WithHint("write a digit before the point: %s", strings.Replace(word, ".", "0.", 1))
 	case n > 0 && unit == ".":
 		d = d.WithHint("write %s or %s.0", number, number)
-	case strings.HasPrefix(digits, "0") && len(digits) > 1 && strings.IndexByte("xob", digits[1]) >= 0:
-		d = d.WithHint("hexadecimal digits follow 0x, octal ones 0o, binary ones 0b")
-	case digits == "":
-		d = d.WithHint("digits must follow 0x, 0o or 0b")
+	case len(unsigned) > 1 && unsigned[0] == '0' && strings.IndexByte("xobXOB", unsigned[1]) >= 0:
+		d = d.WithHint("hexadecimal digits follow 0x, octal ones 0o, binary ones 0b; text stands in quotes")
 	default:
 		d = d.WithHint("if it is text, write %s", quote(excerptOf(word), l.version))
 	}

@@ -8,12 +8,13 @@ type parser struct {
 	depthMax int
 	top      []*Node
 
-	open     []openBlock // blocks around the current token
-	misfit   misfit
-	unclosed bool            // reported
-	tooDeep  bool            // reported
-	oneLine  map[int32]int32 // when not nil, collects the blocks that stand on one line: start and end
-	longText Span            // version 1: the last string that spans lines
+	entryBase int         // where the entries of the current node start on their stack
+	open      []openBlock // blocks around the current token
+	misfit    misfit
+	noBrace   bool            // reported
+	tooDeep   bool            // reported
+	oneLine   map[int32]int32 // when not nil, collects the blocks that stand on one line: start and end
+	longText  Span            // version 1: the last string that spans lines
 }
 
 // openBlock is a block whose closing brace is still to come.
@@ -104,15 +105,17 @@ func (p *parser) node() *Node {
 	n := p.newNode()
 	n.Span.Start = p.tok.span.Start
 	if p.tok.kind == tokenOpenType {
-		n.Type = p.typeAnnotation()
+		n.Type, _ = p.typeAnnotation()
 	}
 	if !p.nodeName(n) {
 		p.skipNode()
 		return nil
 	}
 	n.Span.End = n.Name.Span.End
-	base := p.entryMark()
+	base, outer := p.entryMark(), p.entryBase
+	p.entryBase = base
 	p.body(n)
+	p.entryBase = outer
 	n.end = p.tok.span.Start.Offset
 	if p.tok.kind == tokenSemicolon {
 		p.next()
@@ -143,15 +146,20 @@ func (p *parser) nodeName(n *Node) bool {
 	return true
 }
 
-// skipNode moves to the end of a node that makes no sense. Blocks in it are
-// read for the errors in them.
+// skipNode moves over the rest of a node that makes no sense.
 func (p *parser) skipNode() {
+	p.skipToTerminator()
+	if p.tok.kind == tokenSemicolon {
+		p.next()
+	}
+}
+
+// skipToTerminator moves to the end of a node. Blocks on the way are read for
+// the errors in them.
+func (p *parser) skipToTerminator() {
 	for {
 		switch p.tok.kind {
-		case tokenEnd, tokenNewline, tokenCloseBlock:
-			return
-		case tokenSemicolon:
-			p.next()
+		case tokenEnd, tokenNewline, tokenCloseBlock, tokenSemicolon:
 			return
 		case tokenOpenBlock:
 			p.block()
@@ -206,7 +214,7 @@ func (p *parser) body(n *Node) {
 }
 
 // afterBlock reports what stands behind the block of its node, and whether
-// there is such a block. What stands there is most likely the next node.
+// there is such a block. A name there is most likely the next node's.
 func (p *parser) afterBlock(n *Node, dashed bool, at token) bool {
 	if !n.HasBlock && !dashed {
 		return false
@@ -218,6 +226,11 @@ func (p *parser) afterBlock(n *Node, dashed bool, at token) bool {
 		d = d.WithHint("arguments and properties stand before the block, also one that is commented out")
 	}
 	p.add(d)
+	switch p.tok.kind {
+	case tokenWord, tokenString, tokenOpenType:
+	default:
+		p.skipToTerminator()
+	}
 	return true
 }
 
@@ -300,11 +313,12 @@ func (p *parser) block() (Span, []*Node) {
 
 // reportUnclosed reports the block that the end of the text leaves open,
 // once. When the indentation tells of a missing brace it names that block.
+// A string or comment without an end may have hidden the brace.
 func (p *parser) reportUnclosed(block openBlock) {
-	if p.unclosed {
+	if p.noBrace || p.cutOff {
 		return
 	}
-	p.unclosed = true
+	p.noBrace = true
 	const message, hint = "block is never closed", "close it with }"
 	if p.misfit.closing.IsValid() {
 		p.add(Errorf(p.file, p.misfit.opening, message).WithHint(hint).

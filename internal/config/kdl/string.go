@@ -61,17 +61,32 @@ func escapeLen(s string, v Version) int {
 // its text. In version 2 that is the rest of the line, in version 1 the rest
 // of the text.
 func (l *lexer) unclosedString(body string) tokenKind {
-	start := l.Pos
-	l.skip(1)
-	d := Errorf(l.file, Span{start, l.Pos}, "string is never closed").WithHint(`close it with "`)
+	d := Diagnostic{Message: "string is never closed", Hint: `close it with "`}
 	if l.version == V2 {
 		d.Message = "string is not closed on its line"
-		d = d.WithHint(`close it with "; a text over several lines stands between %s`, tripleQuote)
+		d.Hint += "; a text over several lines stands between " + tripleQuote
 	}
-	l.add(d)
+	if l.dangling && strings.Trim(body, " \t;}#") == "" {
+		l.dangling = false // the other end of the one reported before
+		d.Message = ""
+	}
+	return l.unclosed(1, body, d)
+}
+
+// unclosed reports a string without an end and takes body for its text.
+// opening is the length of the opening delimiter.
+func (l *lexer) unclosed(opening int, body string, d Diagnostic) tokenKind {
+	start := l.Pos
+	l.skip(opening)
+	d.File, d.Span = l.file, Span{start, l.Pos}
+	if d.Message != "" {
+		l.add(d)
+		l.dangling = true
+	}
 	l.tok.text = body
 	l.advanceTo(int(l.Offset) + len(body))
-	return tokenString
+	l.cutOff = int(l.Offset) == len(l.src)
+	return tokenInvalid
 }
 
 // scanRaw reads a raw string: opening is the length of what stands before
@@ -90,23 +105,14 @@ func (l *lexer) scanRaw(opening, hashes int) tokenKind {
 	}
 	n := strings.Index(body, closing)
 	if n < 0 {
-		return l.unclosedRaw(opening+1, closing, body)
+		d := Diagnostic{Message: "raw string is never closed", Hint: "close it with " + excerptOf(closing)}
+		if l.version == V2 {
+			d.Message = "raw string is not closed on its line"
+		}
+		return l.unclosed(opening+1, body, d)
 	}
 	l.tok.text = body[:n]
 	l.advanceTo(int(l.Offset) + opening + 1 + n + len(closing))
-	return tokenString
-}
-
-func (l *lexer) unclosedRaw(opening int, closing, body string) tokenKind {
-	start := l.Pos
-	l.skip(opening)
-	d := Errorf(l.file, Span{start, l.Pos}, "raw string is never closed").WithHint("close it with %s", excerptOf(closing))
-	if l.version == V2 {
-		d.Message = "raw string is not closed on its line"
-	}
-	l.add(d)
-	l.tok.text = body
-	l.advanceTo(int(l.Offset) + len(body))
 	return tokenString
 }
 
@@ -116,12 +122,10 @@ func (l *lexer) scanMultiline(opening int, closing string, escapes bool) tokenKi
 	s, start := l.rest(), l.Pos
 	n := multilineLen(s[opening:], closing, escapes)
 	if n < 0 {
-		l.skip(opening)
-		l.add(Errorf(l.file, Span{start, l.Pos}, "string over several lines is never closed").
-			WithHint("close it with %s on a line of its own", excerptOf(closing)))
-		l.tok.text = l.rest()
-		l.advanceTo(len(l.src))
-		return tokenString
+		return l.unclosed(opening, s[opening:], Diagnostic{
+			Message: "string over several lines is never closed",
+			Hint:    "close it with " + excerptOf(closing) + " on a line of its own",
+		})
 	}
 	body := s[opening : opening+n]
 	if escapes {
