@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -193,6 +194,10 @@ func appendValue(dst []byte, v slog.Value, quote func([]byte, string, int) []byt
 		return strconv.AppendUint(dst, v.Uint64(), 10)
 	case slog.KindBool:
 		return strconv.AppendBool(dst, v.Bool())
+	case slog.KindFloat64:
+		if f := v.Float64(); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return strconv.AppendFloat(dst, f, 'g', -1, 64)
+		}
 	case slog.KindTime:
 		return quote(dst, v.Time().UTC().Format(time.RFC3339Nano), 0)
 	}

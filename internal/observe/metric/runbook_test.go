@@ -92,7 +92,7 @@ func TestRunbookCommands(t *testing.T) {
 				`sentinel_requests_total{code="504",route="api",status="5xx"} 0` + "\n"},
 		{"latency at start", `grep 'upstream_request_duration.*quantile="0.99"'`, start,
 			`sentinel_upstream_request_duration_seconds{upstream="a",quantile="0.99"} 0` + "\n"},
-		{"latency", `grep 'upstream_request_duration.*quantile="0.99"' | awk '{print $2 > 0.098 && $2 < 0.102}'`, during, "1\n"},
+		{"latency", `grep 'upstream_request_duration.*quantile="0.99"' | awk '{print ($2 > 0.098 && $2 < 0.102)}'`, during, "1\n"},
 		{"connections", `grep open_connections | grep -v '^#'`, during, `sentinel_open_connections{listener="http"} 1` + "\n"},
 		{"queue", `grep pending_requests | grep -v '^#'`, during, `sentinel_pending_requests{upstream="a"} 2` + "\n"},
 		{"reload", `grep config_reload | grep -v '^#'`, start,
