@@ -72,7 +72,11 @@ func referenceRank(r *Rule[int], in *Input) []int {
 			return nil
 		}
 	}
-	return []int{r.Priority, host, path, yes(len(r.Methods) > 0, 1) + len(r.Fields) + len(r.Params) + 1}
+	conditions := len(r.Fields) + len(r.Params)
+	if len(r.Methods) > 0 {
+		conditions++
+	}
+	return []int{r.Priority, host, path, conditions}
 }
 
 // best returns the highest rank that f gives, -1 if it gives none.
