@@ -139,7 +139,7 @@ func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var access, events sink
 		suppressed := 0
-		l := New(Options{Cells: 1, Access: journal.To(&access, journal.EncodingText), Events: journal.To(&events, journal.EncodingText),
+		l := New(Options{Cells: 1, MemoryMax: 32 << 20, Access: journal.To(&access, journal.EncodingText), Events: journal.To(&events, journal.EncodingText),
 			Suppressed: func(n int) { suppressed += n }})
 		ctx, stop := context.WithCancel(t.Context())
 		var run sync.WaitGroup
