@@ -27,8 +27,8 @@ type Loaded struct {
 	// Show returns the effective configuration as text.
 	Show func() string
 	// Build makes what serves the configuration. slot gives the slot of each listener.
-	// Nothing is felt until commit is called, which can't fail.
-	Build func(slot func(listener string) int) (commit func(), err error)
+	// Nothing is felt until commit is called, which can't fail; abort gives up instead.
+	Build func(slot func(listener string) int) (commit, abort func(), err error)
 }
 
 // Settings are what the process itself takes from a configuration.
@@ -95,7 +95,7 @@ type Options struct {
 	Version  admin.Version
 	// Reopen opens the log files anew.
 	Reopen func() error
-	// NotReady returns why the traffic isn't ready though the process serves; may be nil.
+	// NotReady returns why traffic should not come here, the state's own reasons included.
 	NotReady func() []string
 	// Traffic returns the counts of each route; may be nil.
 	Traffic func() []RouteCount

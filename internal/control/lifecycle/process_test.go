@@ -33,6 +33,7 @@ type fixture struct {
 	held    chan struct{}
 	release chan struct{}
 	reopens atomic.Int64
+	aborted atomic.Int64
 	// what the metrics were told
 	loaded, ok, bad atomic.Int64
 }
@@ -43,9 +44,10 @@ func newFixture(t *testing.T) *fixture {
 	f.set(f.good(1))
 	clock := netio.NewClock()
 	t.Cleanup(clock.Stop)
+	state := &State{}
 	f.Process = New(Options{
 		ConfigFile: filepath.Join(f.dir, "config.kdl"), Log: slog.New(lines{f.logs}), Engine: f, Metrics: f,
-		Registry: listen.NewRegistry(listen.Options{Clock: clock, Handler: f}), State: &State{},
+		Registry: listen.NewRegistry(listen.Options{Clock: clock, Handler: f}), State: state, NotReady: state.NotReady,
 		Version: admin.Version{Version: "test"},
 		Scrape: func(path string) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,11 +76,11 @@ func (f *fixture) good(number int64) func() (*Loaded, error) {
 			Sources: []Source{{filepath.Join(f.dir, "config.kdl"), fmt.Append(nil, number)}},
 			Routes:  []admin.Route{{Name: "api"}},
 			Show:    func() string { return "effective" },
-			Build: func(slot func(string) int) (func(), error) {
+			Build: func(slot func(string) int) (commit, abort func(), err error) {
 				if slot("http") != 0 {
-					return nil, errors.New("no slot for the listener")
+					return nil, nil, errors.New("no slot for the listener")
 				}
-				return func() { f.serving.Store(number) }, nil
+				return func() { f.serving.Store(number) }, func() { f.aborted.Add(1) }, nil
 			},
 		}, nil
 	}
@@ -237,7 +239,9 @@ func TestStartFails(t *testing.T) {
 			return nil
 		}, []string{"address in use", "metrics", "c.kdl:9:9"}},
 		{"build", func(_ *fixture, l *Loaded) error {
-			l.Build = func(func(string) int) (func(), error) { return nil, &ConfigError{Kind: "validation error"} }
+			l.Build = func(func(string) int) (commit, abort func(), err error) {
+				return nil, nil, &ConfigError{Kind: "validation error"}
+			}
 			return nil
 		}, []string{"validation error"}},
 		{"admin socket", func(f *fixture, l *Loaded) error {
@@ -310,15 +314,16 @@ func TestReloadBySignal(t *testing.T) {
 func TestReloadIsAllOrNothing(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
+		aborted    int64
 		spoil      func(f *fixture, l *Loaded)
 	}{
-		{"pid file", "which is running", func(f *fixture, l *Loaded) {
+		{"pid file", "which is running", 1, func(f *fixture, l *Loaded) {
 			os.WriteFile(l.Settings.PIDFile, fmt.Append(nil, livePID(t, true)), 0o644)
 		}},
-		{"build", "no snapshot", func(_ *fixture, l *Loaded) {
-			l.Build = func(func(string) int) (func(), error) { return nil, errors.New("no snapshot") }
+		{"build", "no snapshot", 0, func(_ *fixture, l *Loaded) {
+			l.Build = func(func(string) int) (commit, abort func(), err error) { return nil, nil, errors.New("no snapshot") }
 		}},
-		{"admin socket", "choose a shorter", func(_ *fixture, l *Loaded) { l.Settings.AdminSocket += strings.Repeat("x", 200) }},
+		{"admin socket", "choose a shorter", 1, func(_ *fixture, l *Loaded) { l.Settings.AdminSocket += strings.Repeat("x", 200) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t)
@@ -337,6 +342,9 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 			f.log("Configuration reload failed", c.want)
 			if got := f.registry.Bindings(); len(got) != 1 || got[0].Address != before || f.serving.Load() != 1 {
 				t.Errorf("after a failed reload: bound %v, serving %d, want no change", got, f.serving.Load())
+			}
+			if got := f.aborted.Load(); got != c.aborted {
+				t.Errorf("%d snapshots given up, want %d", got, c.aborted)
 			}
 			if got := f.scrapeStatus("/metrics"); got != 200 {
 				t.Errorf("after a failed reload GET /metrics = %d, want 200", got)

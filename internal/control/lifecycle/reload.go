@@ -52,10 +52,11 @@ func (p *Process) prepareParts(g *generation) error {
 	// The snapshot is swapped before the listeners: the first connection of a new one
 	// must find itself in the snapshot.
 	g.undo = append(g.undo, listeners.Abort)
-	swap, err := g.loaded.Build(listeners.Slot)
+	swap, abort, err := g.loaded.Build(listeners.Slot)
 	if err != nil {
 		return err
 	}
+	g.undo = append(g.undo, abort)
 	p.metricsAt = s.MetricsAt
 	metrics, abort, err := p.metrics.prepare(s.MetricsAddress)
 	if err != nil {

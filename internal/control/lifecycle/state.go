@@ -29,10 +29,11 @@ func (s *State) String() string {
 	return [...]string{admin.StateStarting, admin.StateServing, admin.StateDraining}[s.at.Load()]
 }
 
-// reason says why the state alone makes the process not ready; "" when it doesn't.
-func (s *State) reason() string {
+// NotReady says why the state makes the process not ready to take traffic; nothing means
+// that it doesn't.
+func (s *State) NotReady() []string {
 	if s.at.Load() == serving {
-		return ""
+		return nil
 	}
-	return s.String()
+	return []string{s.String()}
 }

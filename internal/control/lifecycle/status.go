@@ -58,7 +58,7 @@ func (p *Process) Status() admin.Status {
 	s := admin.Status{
 		Version: p.opt.Version.Version, PID: os.Getpid(), Started: p.started,
 		UptimeSeconds: time.Since(p.started).Seconds(),
-		State:         p.state.String(), Reasons: p.notReady(),
+		State:         p.state.String(), Reasons: p.opt.NotReady(),
 		ConfigFile: p.opt.ConfigFile, Generation: generation, LastReload: last, Metrics: metrics,
 		Connections: p.registry.Connections().Open(), Limit: p.registry.Connections().Limit(),
 		Listeners: p.listenerStatus(),
@@ -70,17 +70,6 @@ func (p *Process) Status() admin.Status {
 		p.addTraffic(s.Routes, since)
 	}
 	return s
-}
-
-func (p *Process) notReady() []string {
-	var reasons []string
-	if r := p.state.reason(); r != "" {
-		reasons = append(reasons, r)
-	}
-	if p.opt.NotReady != nil {
-		reasons = append(reasons, p.opt.NotReady()...)
-	}
-	return reasons
 }
 
 func (p *Process) listenerStatus() []admin.Listener {

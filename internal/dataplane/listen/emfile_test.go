@@ -132,7 +132,7 @@ func localBut127002(a netip.Addr) bool { return a != netip.AddrFrom4([4]byte{127
 
 func TestRemoteClientAtTheLimitGetsAnAnswer(t *testing.T) {
 	refused := make(chan fault.Kind, 1)
-	r := newTestRegistry(t, Options{Handler: newEcho(), Refused: func(_ *Listener, k fault.Kind) { refused <- k }})
+	r := newTestRegistry(t, Options{Handler: newEcho(), Refused: func(_ *Listener, _ netip.Addr, k fault.Kind) { refused <- k }})
 	r.local = localBut127002
 	p := one("http", "127.0.0.1:0")
 	p.MaxConnections = 1

@@ -61,7 +61,7 @@ func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 		l.refused.Add(1)
 		if !r.local(addr.Addr()) {
 			r.refusals.answer(nc, k)
-			r.refusedBy(l, k)
+			r.refusedBy(l, addr.Addr(), k)
 			return
 		}
 		l.force(client)

@@ -20,7 +20,7 @@ type Options struct {
 	// Inherited are sockets that the process was started with; may be nil.
 	Inherited *Inherited
 	// Refused is told of each client that got a canned answer; may be nil.
-	Refused func(l *Listener, k fault.Kind)
+	Refused func(l *Listener, client netip.Addr, k fault.Kind)
 	// AcceptFailed is told of errors of accept(2), which mostly mean that the process is
 	// out of descriptors; may be nil.
 	AcceptFailed func(l *Listener, err error)
@@ -100,9 +100,9 @@ func (r *Registry) Bindings() []Binding {
 	return all
 }
 
-func (r *Registry) refusedBy(l *Listener, k fault.Kind) {
+func (r *Registry) refusedBy(l *Listener, client netip.Addr, k fault.Kind) {
 	if r.opt.Refused != nil {
-		r.opt.Refused(l, k)
+		r.opt.Refused(l, client, k)
 	}
 }
 

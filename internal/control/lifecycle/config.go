@@ -1,0 +1,147 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sentinel/internal/config/kdl"
+	"sentinel/internal/config/schema"
+	"sentinel/internal/control/admin"
+	"sentinel/internal/dataplane/listen"
+)
+
+// The kinds of a ConfigError.
+const (
+	kindParse      = "parse error"
+	kindValidation = "validation error"
+	kindRead       = "read error"
+)
+
+// ReadConfig reads and checks the configuration at path without building what serves it:
+// the Build of the result is nil.
+func ReadConfig(path string) (*schema.Config, *Loaded, error) {
+	cfg, sources, diags := schema.Load(path, schema.Options{})
+	if diags.HasErrors() {
+		e := NewConfigError(diags, sources.Text)
+		if len(sources.Names) == 0 {
+			e.Kind = kindRead
+		}
+		return nil, nil, e
+	}
+	l := &Loaded{
+		Settings: settingsOf(cfg), Notes: notesOf(diags), Sources: sourcesOf(sources),
+		Routes: routesOf(cfg), Upstreams: upstreamsOf(cfg),
+		Show: func() string { return string(schema.Show(cfg)) },
+	}
+	return cfg, l, nil
+}
+
+// NewConfigError makes an error of diagnostics that hold one. textOf gives the text of a
+// file for the report.
+func NewConfigError(diags kdl.Diagnostics, textOf func(file string) []byte) *ConfigError {
+	e := &ConfigError{Kind: kindValidation, Report: string(diags.AppendText(nil, textOf))}
+	for _, d := range diags {
+		if d.Severity != kdl.Error {
+			continue
+		}
+		e.Lines = append(e.Lines, d.String())
+		if strings.HasPrefix(d.Message, kindParse) {
+			e.Kind = kindParse
+		}
+	}
+	return e
+}
+
+// notesOf returns the warnings, each in one line with all its places.
+func notesOf(diags kdl.Diagnostics) []string {
+	var notes []string
+	for _, d := range diags {
+		note := fmt.Sprintf("%s at %s", d.Message, place(d.File, d.Span))
+		for _, r := range d.Related {
+			note += fmt.Sprintf(", %s at %s", r.Message, place(r.File, r.Span))
+		}
+		notes = append(notes, note)
+	}
+	return notes
+}
+
+func place(file string, s kdl.Span) string {
+	return file + ":" + strconv.Itoa(int(s.Start.Line)) + ":" + strconv.Itoa(int(s.Start.Column))
+}
+
+func placeOf(o schema.Origin) string {
+	if o.File == "" {
+		return ""
+	}
+	return place(o.File, o.Span)
+}
+
+func sourcesOf(s *schema.Sources) []Source {
+	all := make([]Source, 0, len(s.Names))
+	for _, name := range s.Names {
+		all = append(all, Source{name, s.Texts[name]})
+	}
+	return all
+}
+
+func settingsOf(c *schema.Config) Settings {
+	s := Settings{
+		PIDFile: c.System.PIDFile.V, StateDir: c.System.StateDir.V, AdminSocket: c.System.AdminSocket.V,
+		Workers: int(c.System.WorkerThreads.V), ShutdownTimeout: c.System.ShutdownTimeout.V,
+		MetricsAddress: c.Observability.Metrics.Address.V, MetricsPath: c.Observability.Metrics.Path.V,
+		MetricsAt: placeOf(c.Observability.Metrics.Address.From),
+		Listeners: listen.Plan{
+			MaxConnections: c.Limits.MaxConnections.V, MaxPerClient: c.Limits.MaxConnectionsPerClient.V,
+			DrainLimit: c.System.ShutdownTimeout.V,
+		},
+	}
+	for _, l := range c.Listeners {
+		spec := listen.Spec{
+			Name: l.Name.V, At: placeOf(l.From),
+			MaxConnections: l.Limits.MaxConnections.V, MaxPerClient: l.Limits.MaxConnectionsPerClient.V,
+		}
+		for _, a := range l.Addresses {
+			spec.Addresses = append(spec.Addresses, a.V)
+		}
+		s.Listeners.Listeners = append(s.Listeners.Listeners, spec)
+	}
+	return s
+}
+
+func routesOf(c *schema.Config) []admin.Route {
+	all := make([]admin.Route, 0, len(c.Routes))
+	for _, r := range c.Routes {
+		all = append(all, admin.Route{Name: r.Name.V, Priority: r.Priority.V, Target: purposeOf(r)})
+	}
+	return all
+}
+
+// purposeOf says in words what a route does with a request.
+func purposeOf(r *schema.Route) string {
+	switch {
+	case r.Split != nil:
+		var parts []string
+		for _, u := range r.Split.Upstreams {
+			parts = append(parts, fmt.Sprintf("%q (%d)", u.Name.V, u.Weight.V))
+		}
+		return "split " + strings.Join(parts, " ")
+	case r.Redirect != nil:
+		return fmt.Sprintf("redirect %d", r.Redirect.Status.V)
+	case r.Respond != nil:
+		return fmt.Sprintf("respond %d", r.Respond.Status.V)
+	}
+	return fmt.Sprintf("upstream %q", r.Upstream.V)
+}
+
+func upstreamsOf(c *schema.Config) []admin.Upstream {
+	all := make([]admin.Upstream, 0, len(c.Upstreams))
+	for _, u := range c.Upstreams {
+		up := admin.Upstream{Name: u.Name.V, Targets: []admin.Target{}}
+		for _, t := range u.Targets {
+			up.Targets = append(up.Targets, admin.Target{Address: t.Address.V, Weight: t.Weight.V, State: "unchecked"})
+		}
+		all = append(all, up)
+	}
+	return all
+}
