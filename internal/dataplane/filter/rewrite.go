@@ -45,35 +45,32 @@ func rooted(p string) string {
 }
 
 // Apply returns the path to send instead of path, which starts with a slash as the
-// result does. The result is path itself, the end of it, or made by appending to
-// dst[:0], which must not overlap path. It need not be canonical: the caller brings it
-// to canonical form again.
+// result does. The result is made by appending to dst[:0], which must not overlap path,
+// and never shares memory with path, so that the caller may keep it as dst for the next
+// call. It need not be canonical: the caller brings it to canonical form again.
 func (r *Rewrite) Apply(dst, path []byte) []byte {
+	dst = dst[:0]
 	switch {
 	case r.all:
-		return append(dst[:0], r.to...)
+		return append(dst, r.to...)
 	case r.re != nil:
 		return r.applyRegexp(dst, path)
 	}
 	rest, ok := bytes.CutPrefix(path, r.from)
 	if !ok || len(rest) > 0 && rest[0] != '/' {
-		return path
+		return append(dst, path...)
 	}
-	if len(r.to) == 0 && len(rest) > 0 {
-		return rest
+	if len(r.to)+len(rest) == 0 {
+		return append(dst, '/')
 	}
-	if len(r.to) == 0 {
-		return append(dst[:0], '/')
-	}
-	return append(append(dst[:0], r.to...), rest...)
+	return append(append(dst, r.to...), rest...)
 }
 
 func (r *Rewrite) applyRegexp(dst, path []byte) []byte {
 	if !r.re.Match(path) {
-		return path
+		return append(dst, path...)
 	}
 	result := r.re.ReplaceAll(path, r.to)
-	dst = dst[:0]
 	if len(result) == 0 || result[0] != '/' {
 		dst = append(dst, '/')
 	}

@@ -35,8 +35,14 @@ func TestRewrite(t *testing.T) {
 		{"set without slash", SetPath(""), "/x", "/"},
 	}
 	for _, tt := range tests {
-		if got := string(tt.rewrite.Apply(nil, []byte(tt.path))); got != tt.want {
+		path := []byte(tt.path)
+		got := tt.rewrite.Apply([]byte("old"), path)
+		if string(got) != tt.want {
 			t.Errorf("%s: Apply(%q) = %q, want %q", tt.name, tt.path, got, tt.want)
+		}
+		clear(got)
+		if string(path) != tt.path {
+			t.Errorf("%s: Apply(%q) shares memory with the path", tt.name, tt.path)
 		}
 	}
 }
