@@ -82,7 +82,7 @@ func (l *lexer) next() {
 // those that have one.
 func (l *lexer) scan() tokenKind {
 	s := l.rest()
-	if s == "" {
+	if s == "" || l.full {
 		return tokenEnd
 	}
 	switch s[0] {

@@ -7,7 +7,7 @@ import (
 )
 
 // diagnosticsMax bounds how many diagnostics one text gives; a text with more
-// is not a slip of the pen.
+// is no slip of the pen, and the rest of it is not read.
 const diagnosticsMax = 100
 
 // reporter collects the diagnostics of one text.
@@ -27,7 +27,7 @@ func (r *reporter) add(d Diagnostic) {
 	}
 	if len(r.list) == diagnosticsMax {
 		r.full = true
-		d = Errorf(r.file, d.Span, "too many errors, the rest of the text is not reported")
+		d = Errorf(r.file, d.Span, "too many errors, the rest of the text is not read")
 	}
 	r.list = append(r.list, d)
 }
