@@ -142,16 +142,20 @@ func checkName(name string) error {
 }
 
 // Apply carries out the edits on h: it marks lines as dropped and appends lines to
-// h.Extra. It doesn't look at lines that are in Extra already, so that fields which the
-// proxy writes itself are best added after it. Values of sets and additions see h as
+// h.Extra. Removals and sets also take away lines that stand in Extra already, which the
+// proxy itself has added. Values of sets and additions see h as
 // removals and renamings left it, before any set: ${header:X} in the value that X is set
 // to is the value received. An empty value is written as such.
 func (e *Edits) Apply(h *message.Head, v *Vars) {
 	for _, name := range e.removes {
 		drop(h, name)
+		h.DropExtra(name)
 	}
 	for i := range e.renames {
 		e.renames[i].apply(h)
+	}
+	for i := range e.sets {
+		h.DropExtra(e.sets[i].name)
 	}
 	for i := range e.sets {
 		e.sets[i].append(h, v)

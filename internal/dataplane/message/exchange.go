@@ -3,6 +3,8 @@ package message
 import (
 	"net/netip"
 	"time"
+
+	"sentinel/internal/dataplane/netio"
 )
 
 // Request is one request as an engine hands it to a handler. It is valid until the
@@ -30,6 +32,7 @@ type Client struct {
 	Secure     bool // TLS
 	Trusted    bool // a configured proxy: its forwarded fields are believed
 	Listener   int  // slot of the listener, stable across reloads
+	HealthOnly bool // only /health and /ready may be answered
 	Cell       int  // metric cell of the connection's worker
 }
 
@@ -56,6 +59,23 @@ type Responder interface {
 	Write(content []byte, end bool) error
 	// Interim writes an informational head (1xx).
 	Interim(h *Head) error
+}
+
+// Transferrer is a Responder that can move response content from an upstream connection
+// to the client without carrying it through the process.
+type Transferrer interface {
+	// TransferFrom moves the last n bytes of the content from src, which may stay silent
+	// for window. moved tells how much went out.
+	// CanTransferFrom reports whether that is possible for the answer begun.
+	CanTransferFrom(src *netio.Conn) bool
+	TransferFrom(src *netio.Conn, n int64, window time.Duration) (moved int64, readErr, writeErr error)
+}
+
+// Tunneller is a Responder whose connection can be taken over after a 101 response.
+type Tunneller interface {
+	// Tunnel returns the connection and the bytes already read from it. The engine closes
+	// it when the handler returns.
+	Tunnel() (conn *netio.Conn, early []byte)
 }
 
 // Handler serves one exchange. It must answer by w before it returns, or return an

@@ -13,6 +13,7 @@ const (
 	FieldContentLength
 	FieldContentType
 	FieldCookie
+	FieldDate
 	FieldExpect
 	FieldForwarded
 	FieldForwardedAlias // x_forwarded_for and its like, with underscores
@@ -45,6 +46,9 @@ func Classify(name []byte) FieldID {
 	case 3:
 		return match(name, "via", FieldVia)
 	case 4:
+		if name[0]|0x20 == 'd' {
+			return match(name, "date", FieldDate)
+		}
 		return match(name, "host", FieldHost)
 	case 6:
 		return classify6(name)

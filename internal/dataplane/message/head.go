@@ -1,5 +1,7 @@
 package message
 
+import "bytes"
+
 // HeadBytesMax bounds a head in bytes: field offsets are 16-bit.
 const HeadBytesMax = 1<<16 - 1
 
@@ -128,6 +130,20 @@ func (h *Head) Add(name string, value []byte) {
 	h.Extra = append(h.Extra, ": "...)
 	h.Extra = append(h.Extra, value...)
 	h.Extra = append(h.Extra, '\r', '\n')
+}
+
+// DropExtra takes lines of a name, given in lower case, out of Extra.
+func (h *Head) DropExtra(lower string) {
+	kept := h.Extra[:0]
+	for rest := h.Extra; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n') + 1
+		line := rest[:end]
+		rest = rest[end:]
+		if colon := bytes.IndexByte(line, ':'); !EqualFold(line[:colon], lower) {
+			kept = append(kept, line...)
+		}
+	}
+	h.Extra = kept
 }
 
 // AppendFields appends the kept field lines and Extra to dst. Neighbouring kept

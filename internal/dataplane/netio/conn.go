@@ -53,7 +53,7 @@ type Conn struct {
 // direction is the deadline state of one direction of a connection.
 type direction struct {
 	deadline atomic.Int64 // on the clock, in nanoseconds; 0 for none
-	window   atomic.Int64 // by how much progress moves the deadline; 0: not at all
+	window   atomic.Int64 // writes only: how long a write may wait without progress
 	progress uint64       // writes only: bytes acknowledged when the clock last looked; the clock's
 }
 
@@ -108,17 +108,23 @@ func (c *Conn) Interrupt() {
 var longAgo = time.Unix(1, 0)
 
 // SetReadDeadline sets when a wait for bytes ends with ErrTimeout; 0 is never.
-func (c *Conn) SetReadDeadline(at time.Duration) { c.setDeadline(&c.read, at, 0) }
+func (c *Conn) SetReadDeadline(at time.Duration) { c.setDeadline(&c.read, at) }
 
-// SetWriteDeadline sets when a wait for room ends with ErrTimeout; 0 is never. While
-// the peer acknowledges bytes the deadline moves by window.
-func (c *Conn) SetWriteDeadline(at, window time.Duration) { c.setDeadline(&c.write, at, window) }
+// SetWriteTimeout sets for how long a write may wait without the peer acknowledging a
+// byte before it ends with ErrTimeout; 0 is for ever.
+func (c *Conn) SetWriteTimeout(window time.Duration) { c.write.window.Store(int64(window)) }
 
-func (c *Conn) setDeadline(d *direction, at, window time.Duration) {
+func (c *Conn) setDeadline(d *direction, at time.Duration) {
 	d.deadline.Store(int64(at))
-	d.window.Store(int64(window))
 	if at != 0 && int64(at) < c.wheel.armed.Load() {
 		c.clock.arm(c, int64(at))
+	}
+}
+
+// startWaitingForRoom sets the deadline of a write that has to wait.
+func (c *Conn) startWaitingForRoom() {
+	if w := c.write.window.Load(); w != 0 {
+		c.setDeadline(&c.write, c.clock.Now()+time.Duration(w))
 	}
 }
 
@@ -215,6 +221,8 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 		}
 		written = n
 	}
+	c.startWaitingForRoom()
+	defer c.write.deadline.Store(0)
 	for written < len(p) {
 		n, err := c.nc.Write(p[written:])
 		written += n

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,10 +18,12 @@ func CanTransfer(dst, src *Conn) bool { return dst.tcp != nil && src.tcp != nil 
 //
 // A read deadline of src ends the transfer only when not one byte has come since the
 // deadline before: window is how long it may stay silent.
-func Transfer(dst, src *Conn, n int64, window int64) (total int64, readErr, writeErr error) {
+func Transfer(dst, src *Conn, n int64, window time.Duration) (total int64, readErr, writeErr error) {
 	r := &dst.source
 	r.R = src.nc
 	defer func() { r.R = nil }()
+	dst.startWaitingForRoom()
+	defer dst.write.deadline.Store(0)
 	for total < n {
 		r.N = n - total
 		k, err := dst.readFrom(r)
@@ -41,7 +44,7 @@ func Transfer(dst, src *Conn, n int64, window int64) (total int64, readErr, writ
 			if err != nil && (err != ErrTimeout || k == 0) {
 				return total, err, nil
 			}
-			src.read.deadline.Store(int64(src.clock.Now()) + window)
+			src.SetReadDeadline(src.clock.Now() + window)
 		}
 	}
 	return total, nil, nil

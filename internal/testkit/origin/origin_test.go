@@ -186,9 +186,15 @@ func TestKillAndComeBack(t *testing.T) {
 	if resp, err := rawclient.Do(back.Addr(), "GET", get); err != nil || resp.Text() != "xx" {
 		t.Errorf("after coming back: %q, %v", resp.Text(), err)
 	}
-	back.CloseConns()
-	back.StopListening()
-	back.Close()
+	idle := dial(t, back)
+	send(t, idle, get)
+	if _, err := idle.ReadResponse("GET"); err != nil {
+		t.Fatal(err)
+	}
+	back.Close() // returns although a script waits for the next request
+	if err := idle.AwaitClose(); err != nil {
+		t.Error(err)
+	}
 	back.Close()
 }
 

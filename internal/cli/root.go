@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// root is the command "sentinel" with all others below it.
+func (a *app) root() *cobra.Command {
+	var validate bool
+	cmd := &cobra.Command{
+		Use:   "sentinel",
+		Short: "A reverse proxy configured in KDL",
+		Long: `Sentinel is a reverse proxy configured in KDL. Without a command it runs in the
+foreground until it gets SIGTERM or SIGINT.
+
+Signals: HUP reloads the configuration, all or nothing. TERM and INT drain and exit, a
+second one exits without waiting. USR1 opens the log files anew.
+
+Exit codes: 0 all is well, 1 the configuration or the work at hand has a problem, 2 the
+command was called in the wrong way, 3 no running sentinel was reached.`,
+		Example: `  sentinel --config /etc/sentinel/config.kdl
+  sentinel --validate --config /etc/sentinel/config.kdl`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          a.noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if validate {
+				return a.validate(a.configFile())
+			}
+			return a.run(context.Background(), a.configFile(), version())
+		},
+	}
+	flags := cmd.PersistentFlags()
+	flags.StringVarP(&a.configFlag, "config", "c", "", "configuration `FILE` (default $SENTINEL_CONFIG, then "+defaultConfig+")")
+	flags.BoolVar(&a.json, "json", false, "print JSON")
+	own := cmd.Flags()
+	own.BoolVar(&validate, "validate", false, "check the configuration and exit")
+	own.BoolVarP(&validate, "test", "t", false, "the same as --validate")
+	own.BoolP("version", "V", false, "print the version and exit")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.Version = version().Version
+	cmd.SetVersionTemplate("sentinel {{.Version}}\n")
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.AddCommand(a.validateCommand(), a.fmtCommand(), a.configCommand(), a.statusCommand(), a.reloadCommand(), a.versionCommand(), a.completionCommand())
+	return cmd
+}
+
+// noSuchCommand refuses arguments of a command that has only subcommands.
+func (a *app) noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	err := "there is no command " + strings.TrimSpace(cmd.CommandPath()+" "+args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		err += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("%s", err)
+}

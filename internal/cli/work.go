@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"os"
+
+	"sentinel/internal/config/kdl"
+	"sentinel/internal/config/schema"
+	"sentinel/internal/control/lifecycle"
+)
+
+// newWork binds the commands to the program.
+func newWork() work {
+	return work{run: lifecycle.Run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket}
+}
+
+func check(path string) (summary, error) {
+	_, l, err := lifecycle.Check(path)
+	if err != nil {
+		return summary{}, err
+	}
+	return summary{Listeners: len(l.Settings.Listeners.Listeners), Routes: len(l.Routes), Upstreams: len(l.Upstreams), Notes: l.Notes}, nil
+}
+
+func show(path string) (string, error) {
+	_, l, err := lifecycle.Check(path)
+	if err != nil {
+		return "", err
+	}
+	return l.Show(), nil
+}
+
+func diff(before, after string) ([]string, error) {
+	var cfgs [2]*schema.Config
+	for i, path := range []string{before, after} {
+		cfg, _, err := lifecycle.Check(path)
+		if err != nil {
+			return nil, err
+		}
+		cfgs[i] = cfg
+	}
+	return schema.Diff(cfgs[0], cfgs[1]), nil
+}
+
+func format(name string, text []byte, v kdl.Version) ([]byte, error) {
+	out, diags := kdl.Format(name, text, kdl.FormatOptions{Write: v})
+	if diags.HasErrors() {
+		report := diags.AppendText(nil, func(string) []byte { return text })
+		return nil, &lifecycle.ConfigError{Kind: "parse error", Report: string(report)}
+	}
+	return out, nil
+}
+
+func adminSocket(path string) string {
+	cfg, _, diags := schema.Load(path, schema.Options{})
+	if _, err := os.Stat(path); err != nil || diags.HasErrors() || cfg.System.AdminSocket.V == "" {
+		return defaultAdminSocket
+	}
+	return cfg.System.AdminSocket.V
+}
+
+// defaultAdminSocket is the socket of a configuration that doesn't name one.
+const defaultAdminSocket = "/var/run/sentinel/admin.sock"

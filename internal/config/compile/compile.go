@@ -1,0 +1,291 @@
+// Package compile turns a checked configuration into the snapshot that exchanges read. It is
+// the only package that sees both sides; whatever can be decided before the first request is
+// decided here: matchers, templates, order of targets, metric handles.
+package compile
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"sentinel/internal/config/kdl"
+	"sentinel/internal/config/schema"
+	"sentinel/internal/dataplane/filter"
+	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/route"
+	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/dataplane/transport"
+	"sentinel/internal/dataplane/upstream"
+)
+
+// builder is one call of Build.
+type builder struct {
+	cfg       *schema.Config
+	live      *Live
+	snap      *snapshot.Snapshot
+	next      *changes
+	upstreams map[string]*upstream.Upstream
+	diags     kdl.Diagnostics
+}
+
+// Build makes the snapshot of cfg. slot tells the slot of each listener; nil leaves the
+// listeners out, for a check alone. It returns every problem; with an error among them
+// nothing may be used and nothing has changed. commit must be called once the snapshot
+// serves: it hands what lives on over to the new generation.
+func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
+	b := &builder{cfg: cfg, live: live, snap: &snapshot.Snapshot{NoRoute: live.metrics.Unrouted()},
+		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams))}
+	for _, p := range cfg.System.TrustedProxies {
+		b.snap.Trusted = append(b.snap.Trusted, p.V)
+	}
+	b.identity()
+	b.addUpstreams()
+	b.addRoutes()
+	if slot != nil {
+		b.addListeners(slot)
+	}
+	return b.snap, func() { live.commit(b.next) }, b.diags
+}
+
+func (b *builder) problem(at schema.Origin, format string, args ...any) {
+	b.diags = append(b.diags, kdl.Errorf(at.File, at.Span, format, args...))
+}
+
+func (b *builder) identity() {
+	sys := &b.cfg.System
+	b.snap.Identity = snapshot.Identity{
+		RequestIDField: sys.RequestID.Header.V,
+		AcceptIDs:      sys.RequestID.Accept.V == "trusted",
+		XForwarded:     sys.ForwardedHeaders.XForwarded.V,
+		Forwarded:      sys.ForwardedHeaders.Forwarded.V,
+	}
+}
+
+func (b *builder) addListeners(slot func(string) int) {
+	for _, l := range b.cfg.Listeners {
+		i := slot(l.Name.V)
+		for len(b.snap.Listeners) <= i {
+			b.snap.Listeners = append(b.snap.Listeners, nil)
+		}
+		b.snap.Listeners[i] = &snapshot.Listener{
+			Name: l.Name.V, H1: engineSettings(l), Paths: pathPolicy(&l.PathNormalization),
+			Metrics: b.live.metrics.Listener(l.Name.V),
+		}
+		b.next.listeners = append(b.next.listeners, l.Name.V)
+	}
+}
+
+func engineSettings(l *schema.Listener) h1.Settings {
+	head := int(l.Limits.MaxHeaderSize.V)
+	return h1.Settings{
+		HeadBytesMax: head, TargetBytesMax: head, FieldsMax: int(l.Limits.MaxHeaderCount.V),
+		RequestsMax: int(l.Limits.MaxRequestsPerConnection.V),
+		HeadTimeout: l.Timeouts.Header.V, IdleTimeout: l.Timeouts.Idle.V,
+		ContentTimeout: l.Timeouts.Read.V, WriteTimeout: l.Timeouts.Write.V,
+		ContentRateMin: l.Timeouts.MinBodyRate.V,
+	}
+}
+
+func (b *builder) addUpstreams() {
+	for _, u := range b.cfg.Upstreams {
+		m := b.live.metrics.Upstream(u.Name.V)
+		limits := poolLimits(u)
+		var targets []*upstream.Target
+		var names []string
+		for _, t := range u.Targets {
+			targets = append(targets, &upstream.Target{
+				Address: t.Address.V, Weight: int(t.Weight.V),
+				Pool: b.live.pool(b.next, u.Name.V, t.Address.V, limits), Metrics: m.Target(t.Address.V),
+			})
+			names = append(names, t.Address.V)
+		}
+		up := upstream.New(u.Name.V, targets, b.live.turns(u.Name.V))
+		up.Metrics, up.ResponseTimeout = m, u.Timeouts.Read.V
+		b.upstreams[u.Name.V] = up
+		b.snap.Upstreams = append(b.snap.Upstreams, up)
+		b.next.upstreams[u.Name.V] = names
+	}
+}
+
+func poolLimits(u *schema.Upstream) transport.Limits {
+	p := &u.ConnectionPool
+	return transport.Limits{
+		ConnectionsMax: int(p.MaxConnections.V), IdleMax: int(p.MaxIdle.V),
+		IdleTimeout: p.IdleTimeout.V, LifetimeMax: p.MaxLifetime.V,
+		ConnectTimeout: u.Timeouts.Connect.V, WriteTimeout: u.Timeouts.Write.V,
+		Client: h1.DefaultClientLimits(),
+	}
+}
+
+func (b *builder) addRoutes() {
+	rules := make([]route.Rule[*snapshot.Route], 0, len(b.cfg.Routes))
+	for _, r := range b.cfg.Routes {
+		sr := b.route(r)
+		b.snap.Routes = append(b.snap.Routes, sr)
+		b.next.routes = append(b.next.routes, r.Name.V)
+		rules = append(rules, rule(r, sr))
+	}
+	b.snap.Table = route.Build(rules)
+}
+
+func rule(r *schema.Route, sr *snapshot.Route) route.Rule[*snapshot.Route] {
+	m := &r.Matches
+	out := route.Rule[*snapshot.Route]{
+		Value: sr, Priority: int(r.Priority.V),
+		Hosts: texts(m.Hosts), Exact: texts(m.Paths), Prefixes: texts(m.PathPrefixes), Methods: texts(m.Methods),
+	}
+	for _, x := range m.PathRegexes {
+		out.Regexps = append(out.Regexps, regexp.MustCompile(x.V)) // the schema has tried it
+	}
+	for _, f := range m.Headers {
+		fm := route.FieldMatch{Name: f.Name.V, Value: f.Value.V, Present: !f.Value.IsSet() && !f.Regex.IsSet()}
+		if f.Regex.IsSet() {
+			fm.Regexp = regexp.MustCompile(f.Regex.V)
+		}
+		out.Fields = append(out.Fields, fm)
+	}
+	for _, q := range m.Queries {
+		out.Params = append(out.Params, route.ParamMatch{Name: q.Name.V, Value: q.Value.V, Present: !q.Value.IsSet()})
+	}
+	return out
+}
+
+func texts(vs []schema.Value[string]) []string {
+	var out []string
+	for _, v := range vs {
+		out = append(out, v.V)
+	}
+	return out
+}
+
+// route compiles one route.
+func (b *builder) route(r *schema.Route) *snapshot.Route {
+	t := b.timeouts(r)
+	sr := &snapshot.Route{
+		Name: r.Name.V, Metrics: b.live.metrics.Route(r.Name.V),
+		Timeout: t.Request.V, BodyBytesMax: b.bodyMax(r), TunnelIdle: tunnelIdle,
+		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
+	}
+	if r.Timeouts.Read.IsSet() {
+		sr.ReadTimeout = r.Timeouts.Read.V
+	}
+	for _, p := range r.Matches.Paths {
+		sr.OwnsHealth = sr.OwnsHealth || p.V == "/health"
+		sr.OwnsReady = sr.OwnsReady || p.V == "/ready"
+	}
+	for _, token := range r.AllowUpgrade {
+		sr.Upgrades = append(sr.Upgrades, strings.ToLower(token.V))
+	}
+	b.action(r, sr)
+	b.rewrite(r, sr)
+	return sr
+}
+
+// tunnelIdle is how long an upgraded connection may be silent.
+const tunnelIdle = time.Hour
+
+// timeouts returns what holds for a route: its own values, those of its upstream, those of
+// the listener. Routes serve every listener; the first one's values stand for them.
+func (b *builder) timeouts(r *schema.Route) schema.Timeouts {
+	var u *schema.Upstream
+	for _, x := range b.cfg.Upstreams {
+		if r.Upstream.IsSet() && x.Name.V == r.Upstream.V {
+			u = x
+		}
+	}
+	return schema.EffectiveTimeouts(b.cfg.Listeners[0], r, u)
+}
+
+func (b *builder) bodyMax(r *schema.Route) int64 {
+	if r.Limits.MaxBodySize.IsSet() {
+		return r.Limits.MaxBodySize.V
+	}
+	return b.cfg.Listeners[0].Limits.MaxBodySize.V
+}
+
+func (b *builder) action(r *schema.Route, sr *snapshot.Route) {
+	switch {
+	case r.Respond != nil:
+		a := &filter.Answer{Status: int(r.Respond.Status.V), Body: []byte(r.Respond.Body.V)}
+		if len(a.Body) > 0 {
+			a.ContentType = r.Respond.ContentType.V
+		}
+		sr.Answer = a
+	case r.Redirect != nil:
+		redirect, err := filter.NewRedirect(int(r.Redirect.Status.V), r.Redirect.To.V.Text)
+		if err != nil {
+			b.problem(r.Redirect.To.From, "%v", err)
+			return
+		}
+		sr.Redirect = redirect
+	case r.Split != nil:
+		b.split(r.Split, sr)
+	default:
+		sr.Forward = route.NewSplit([]*upstream.Upstream{b.upstreams[r.Upstream.V]}, []int{1})
+	}
+}
+
+func (b *builder) split(s *schema.Split, sr *snapshot.Route) {
+	var ups []*upstream.Upstream
+	var weights []int
+	for _, u := range s.Upstreams {
+		ups = append(ups, b.upstreams[u.Name.V])
+		weights = append(weights, int(u.Weight.V))
+	}
+	sr.Forward = route.NewSplit(ups, weights)
+	kind, name, _ := strings.Cut(s.StickyKey.V, ":")
+	switch kind {
+	case "client_ip":
+		sr.Sticky = snapshot.Sticky{Kind: snapshot.StickyClient}
+	case "header":
+		sr.Sticky = snapshot.Sticky{Kind: snapshot.StickyField, Name: strings.ToLower(name)}
+	case "cookie":
+		sr.Sticky = snapshot.Sticky{Kind: snapshot.StickyCookie, Name: name}
+	}
+}
+
+func (b *builder) rewrite(r *schema.Route, sr *snapshot.Route) {
+	w := r.Rewrite
+	switch {
+	case w == nil:
+	case w.StripPrefix.IsSet():
+		sr.Rewrites = append(sr.Rewrites, filter.StripPrefix(w.StripPrefix.V))
+	case w.ReplacePrefix.IsSet():
+		sr.Rewrites = append(sr.Rewrites, filter.ReplacePrefix(w.ReplacePrefix.V.From, w.ReplacePrefix.V.To))
+	case w.PathRegex.IsSet():
+		sr.Rewrites = append(sr.Rewrites, filter.ReplaceRegexp(regexp.MustCompile(w.PathRegex.V.From), w.PathRegex.V.To))
+	}
+}
+
+// edits compiles header edits; nil for none.
+func (b *builder) edits(h *schema.HeaderEdits) *filter.Edits {
+	var list []filter.Edit
+	at := h.From
+	add := func(op filter.Op, name, value string, from schema.Origin) {
+		list = append(list, filter.Edit{Op: op, Name: name, Value: value})
+		if _, err := filter.CompileEdits(list[len(list)-1:]); err != nil {
+			b.problem(from, "%v", err)
+		}
+		at = from
+	}
+	for _, e := range h.Remove {
+		add(filter.Remove, e.V, "", e.From)
+	}
+	for _, e := range h.Rename {
+		add(filter.Rename, e.Old, e.New, e.From)
+	}
+	for _, e := range h.Set {
+		add(filter.Set, e.Name, e.Value.Text, e.From)
+	}
+	for _, e := range h.Add {
+		add(filter.Add, e.Name, e.Value.Text, e.From)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	compiled, err := filter.CompileEdits(list)
+	if err != nil && !b.diags.HasErrors() {
+		b.problem(at, "%v", err)
+	}
+	return compiled
+}

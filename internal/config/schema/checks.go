@@ -1,0 +1,164 @@
+package schema
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The checks of single texts: each returns what is wrong with one, as the end of a
+// sentence that starts with key and value, and how to mend it; nothing when it is right.
+
+// nameBytesMax bounds names: they are label values and appear in every log line.
+const nameBytesMax = 128
+
+func checkName(s string) (problem, hint string) {
+	if len(s) > nameBytesMax {
+		return "is longer than 128 bytes", "shorten it"
+	}
+	if strings.ContainsAny(s, "\"\\,\n\r\t{}") {
+		return "holds one of \" \\ , { }", "use letters, digits, - _ . : /"
+	}
+	return "", ""
+}
+
+func checkFile(s string) (problem, hint string) {
+	if strings.ContainsRune(s, 0) {
+		return "holds a NUL byte", "remove it"
+	}
+	return "", ""
+}
+
+func checkPath(s string) (problem, hint string) {
+	switch {
+	case !strings.HasPrefix(s, "/"):
+		return "doesn't start with /", "write " + strconv.Quote("/"+s)
+	case strings.ContainsAny(s, "?#"):
+		return "holds ? or #", "a path has neither; match the query by `query`"
+	case strings.ContainsAny(s, " \\"):
+		return "holds a space or a backslash", "paths are matched in their canonical form, in which a space is %20"
+	case strings.Contains(s, "//"):
+		return "holds //", "paths are matched in their canonical form, in which slashes are merged"
+	case slices.Contains(strings.Split(s, "/"), "..") || slices.Contains(strings.Split(s, "/"), "."):
+		return "holds a dot segment", "paths are matched in their canonical form, in which . and .. are resolved"
+	}
+	return "", ""
+}
+
+func checkHost(s string) (problem, hint string) {
+	name := strings.TrimPrefix(s, "*.")
+	switch {
+	case strings.Contains(name, "*"):
+		return "has its * in the wrong place", `a wildcard is the first label only: "*.example.com"`
+	case strings.Contains(name, "/"):
+		return "is no host name", "write it without scheme and path"
+	case strings.HasPrefix(name, "["), strings.Count(name, ":") > 1:
+		if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err != nil {
+			return "is no host name", "an IPv6 address stands in brackets: \"[::1]\""
+		}
+		return "", ""
+	case strings.Contains(name, ":"):
+		return "has a port", "write the name only; a route takes every port of its listeners"
+	case name == "" || len(name) > 253 || strings.ContainsAny(name, " \"\\?#@"):
+		return "is no host name", `write one such as "api.example.com"`
+	}
+	return "", ""
+}
+
+func checkListen(s string) (problem, hint string) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "is no address", `write HOST:PORT, such as "0.0.0.0:8080" or "[::]:8080"`
+	}
+	if _, err := netip.ParseAddr(host); host != "" && host != "localhost" && err != nil {
+		return "has a host that is no IP address", "listen on an address of this machine, or on 0.0.0.0"
+	}
+	return checkPort(port, 0)
+}
+
+func checkTarget(s string) (problem, hint string) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "is no address", `write HOST:PORT, such as "10.0.0.1:8080"`
+	}
+	if host == "" || strings.ContainsAny(host, " /\"\\@") {
+		return "has no usable host", `write HOST:PORT, such as "10.0.0.1:8080"`
+	}
+	return checkPort(port, 1)
+}
+
+func checkPort(port string, least int) (problem, hint string) {
+	n, err := strconv.Atoi(port)
+	if err != nil || n < least || n > 65535 {
+		return "has no usable port", "ports go from 1 to 65535"
+	}
+	return "", ""
+}
+
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 127 || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
+	})
+}
+
+func checkMethod(s string) (problem, hint string) {
+	if !isToken(s) {
+		return "is no method", "methods are tokens such as GET (RFC 9110, section 9)"
+	}
+	if strings.ToUpper(s) != s {
+		return "is not in upper case", "methods are case-sensitive: write " + strings.ToUpper(s)
+	}
+	return "", ""
+}
+
+func checkFieldName(s string) (problem, hint string) {
+	if !isToken(s) {
+		return "is no header name", "names are tokens such as X-Api (RFC 9110, section 5.1)"
+	}
+	return "", ""
+}
+
+// framing lists the fields that frame a message or concern one connection.
+var framing = []string{"connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+func checkEditedField(s string) (problem, hint string) {
+	if !isToken(s) {
+		return checkFieldName(s)
+	}
+	if slices.Contains(framing, foldName(s)) {
+		return "frames the message or is about the connection", "the proxy sets it itself; it can't be edited"
+	}
+	return "", ""
+}
+
+func checkOwnField(s string) (problem, hint string) { return checkEditedField(s) }
+
+func checkLocation(s string) (problem, hint string) {
+	if !strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "${") {
+		return "is no location", `start with https://, http:// or /`
+	}
+	return "", ""
+}
+
+func checkRedirectStatus(s string) (problem, hint string) {
+	if !slices.Contains([]string{"301", "302", "303", "307", "308"}, s) {
+		return "is no redirect", "use 301, 302, 303, 307 or 308"
+	}
+	return "", ""
+}
+
+func checkStickyKey(s string) (problem, hint string) {
+	kind, name, _ := strings.Cut(s, ":")
+	switch {
+	case s == "client_ip":
+	case (kind == "header" || kind == "cookie") && isToken(name):
+	default:
+		return "is no key", "use client_ip, header:NAME or cookie:NAME"
+	}
+	return "", ""
+}
+
+func foldName(s string) string { return strings.ToLower(s) }

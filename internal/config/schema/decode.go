@@ -1,0 +1,305 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sentinel/internal/config/kdl"
+)
+
+// decoder turns trees into a Config by the key table and gathers every problem on the way.
+type decoder struct {
+	file  string // of the tree being decoded
+	diags kdl.Diagnostics
+	env   func(string) (string, bool)
+	// written remembers where each key of each block was written first.
+	written map[place]Origin
+	// owner names the block that a block belongs to, for keys that are limited to some.
+	owner map[any]string
+}
+
+// place is a key of one block of the Config.
+type place struct {
+	block any
+	key   *Key
+}
+
+// problem lets a caller add to the diagnostic it just made.
+type problem struct {
+	d *decoder
+	i int
+}
+
+func (p problem) hint(format string, args ...any) problem {
+	p.d.diags[p.i].Hint = fmt.Sprintf(format, args...)
+	return p
+}
+
+func (p problem) related(at Origin, format string, args ...any) problem {
+	if at.Kind == Written || at.Kind == Inherited {
+		p.d.diags[p.i] = p.d.diags[p.i].WithRelated(at.File, at.Span, format, args...)
+	}
+	return p
+}
+
+func (d *decoder) errorAt(at Origin, format string, args ...any) problem {
+	return d.problem(kdl.Errorf(at.File, at.Span, format, args...))
+}
+
+func (d *decoder) errorSpan(at kdl.Span, format string, args ...any) problem {
+	return d.problem(kdl.Errorf(d.file, at, format, args...))
+}
+
+func (d *decoder) problem(g kdl.Diagnostic) problem {
+	d.diags = append(d.diags, g)
+	return problem{d, len(d.diags) - 1}
+}
+
+func (d *decoder) from(at kdl.Span) Origin { return Origin{Kind: Written, Span: at, File: d.file} }
+
+// nodes decodes the nodes of one file's top level into c.
+func (d *decoder) nodes(c *Config, nodes []*kdl.Node) {
+	s := table()[""]
+	for _, n := range nodes {
+		if n.Name.Text != "include" {
+			d.child(s, c, n)
+		}
+	}
+}
+
+// block decodes the contents of n into b, a block that s describes.
+func (d *decoder) block(s *spec, b any, n *kdl.Node) {
+	if p, ok := b.(placed); ok && !p.block().From.IsSet() {
+		p.block().From = d.from(n.Name.Span)
+	}
+	d.arguments(s, b, n)
+	for _, e := range n.Entries {
+		if e.Name == nil {
+			continue
+		}
+		if k, _ := s.row(e.Name.Text); k == nil || k.Kind == Opens || k.ArgOnly {
+			d.unknown(s, e.Name.Text, e.Name.Span)
+		} else if d.first(b, k, e.Name.Span) {
+			d.value(b, k, e.Name.Span, []*kdl.Entry{e})
+		}
+	}
+	for _, c := range n.Children {
+		d.child(s, b, c)
+	}
+	d.required(s, b, n)
+	if s.finish != nil {
+		s.finish(d, b)
+	}
+}
+
+// arguments gives the node's arguments to the keys that take them.
+func (d *decoder) arguments(s *spec, b any, n *kdl.Node) {
+	for i, e := range n.Args() {
+		if i >= len(s.args) {
+			d.errorSpan(e.Span, "%s takes %s", n.Name.Text, argumentCount(len(s.args))).
+				hint("remove %s, or write it as a key in the block", e.Value.Raw)
+			return
+		}
+		k, _ := s.row(s.args[i])
+		if d.first(b, k, e.Span) {
+			d.value(b, k, e.Span, []*kdl.Entry{e})
+		}
+	}
+}
+
+func argumentCount(n int) string {
+	switch n {
+	case 0:
+		return "no argument"
+	case 1:
+		return "one argument"
+	}
+	return fmt.Sprintf("at most %d arguments", n)
+}
+
+// child decodes one node of a block.
+func (d *decoder) child(s *spec, b any, n *kdl.Node) {
+	k, _ := s.row(n.Name.Text)
+	switch {
+	case k == nil || k.ArgOnly:
+		d.unknown(s, n.Name.Text, n.Name.Span)
+	case !d.allowedHere(k, b, n), !d.built(k, n):
+	case k.Kind != Opens:
+		d.valueNode(b, k, n)
+	case k.Many || k.PerFile || k.Merges || d.first(b, k, n.Name.Span):
+		d.opens(b, k, n)
+	}
+}
+
+// opens decodes a node that opens a block.
+func (d *decoder) opens(b any, k *Key, n *kdl.Node) {
+	if k.PerFile && !d.first(d.file, k, n.Name.Span) {
+		return
+	}
+	into := table()[k.Opens]
+	block := k.slot.open(b)
+	d.owner[block] = k.Block
+	if k.Merges {
+		d.merged(into, block, n)
+		return
+	}
+	d.block(into, block, n)
+}
+
+// valueNode decodes a node that is a value: its arguments, or pairs in its block.
+func (d *decoder) valueNode(b any, k *Key, n *kdl.Node) {
+	if !k.Many && !d.first(b, k, n.Name.Span) {
+		return
+	}
+	if k.Kind == Edits || k.Kind == Renames {
+		d.pairs(b, k, n)
+		return
+	}
+	for _, e := range n.Entries {
+		if e.Name != nil {
+			d.errorSpan(e.Name.Span, "%s takes no property %q", k.Name, e.Name.Text).hint("write the value as an argument: %s %s", k.Name, e.Value.Raw)
+			return
+		}
+	}
+	if n.HasBlock && len(n.Children) > 0 {
+		d.errorSpan(n.Block, "%s takes no block", k.Name).hint("write %s with a %s", k.Name, k.Kind)
+		return
+	}
+	d.value(b, k, n.Name.Span, n.Entries)
+}
+
+// first reports whether key k of block b is written for the first time, and says so where
+// it is not.
+func (d *decoder) first(b any, k *Key, at kdl.Span) bool {
+	p := place{b, k}
+	if before, twice := d.written[p]; twice {
+		d.errorSpan(at, "%s stands twice", k.Name).hint("keep one of them").related(before, "the first one is here")
+		return false
+	}
+	d.written[p] = d.from(at)
+	return true
+}
+
+// built refuses a key that this version doesn't act on.
+func (d *decoder) built(k *Key, n *kdl.Node) bool {
+	if !k.Pending {
+		return true
+	}
+	d.errorSpan(n.Name.Span, "%s is not built yet in this version", n.Name.Text).
+		hint("remove it; it would be ignored, and nothing here is accepted and ignored")
+	return false
+}
+
+// allowedHere refuses a key outside of the blocks it is limited to.
+func (d *decoder) allowedHere(k *Key, b any, n *kdl.Node) bool {
+	if k.In == nil || slices.Contains(k.In, d.encloses(b)) {
+		return true
+	}
+	places := make([]string, len(k.In))
+	for i, in := range k.In {
+		if places[i] = in; in == "" {
+			places[i] = "top level"
+		}
+	}
+	d.errorSpan(n.Name.Span, "%s has no effect in the %s of a %s", k.Name, k.Block, d.encloses(b)).
+		hint("write it in the %s of: %s", k.Block, strings.Join(places, ", "))
+	return false
+}
+
+// encloses names the block that b, a limits or timeouts block, belongs to.
+func (d *decoder) encloses(b any) string { return d.owner[b] }
+
+// required reports the keys that the block can't do without.
+func (d *decoder) required(s *spec, b any, n *kdl.Node) {
+	for _, k := range s.rows {
+		if !k.Required || k.slot.at == nil {
+			continue
+		}
+		set := false
+		switch v := k.slot.at(b).(type) {
+		case sourced:
+			set = v.origin().IsSet()
+		case *[]Value[string]:
+			set = len(*v) > 0
+		}
+		if _, tried := d.written[place{b, k}]; !set && !tried {
+			p := d.errorSpan(n.Name.Span, "%s needs %s", n.Name.Text, k.Name)
+			if k.ArgOnly || slices.Contains(s.args, k.Name) {
+				p.hint("write %s %q", n.Name.Text, strings.ToUpper(k.Name))
+			} else {
+				p.hint("add %s: %s", k.Name, k.Doc)
+			}
+		}
+	}
+}
+
+// unknown reports a key that the block doesn't have, with the nearest one that it has.
+func (d *decoder) unknown(s *spec, name string, at kdl.Span) {
+	in := s.name
+	if in == "" {
+		in = "the top level"
+	}
+	p := d.errorSpan(at, "unknown key %q in %s", name, in)
+	if near := nearest(s, name); near != "" {
+		p.hint("did you mean %q?", near)
+		return
+	}
+	var names []string
+	for _, k := range s.rows {
+		if !k.ArgOnly {
+			names = append(names, k.Name)
+		}
+	}
+	p.hint("%s knows: %s", in, strings.Join(names, ", "))
+}
+
+// nearest returns the spelling that differs least from name, if it differs little.
+func nearest(s *spec, name string) string {
+	best, bestDistance := "", 3
+	for spelling, i := range s.index {
+		if s.rows[i].ArgOnly {
+			continue
+		}
+		n := distance(name, spelling)
+		if n < bestDistance || n == bestDistance && spelling < best {
+			best, bestDistance = spelling, n
+		}
+	}
+	return best
+}
+
+// distance is the number of single-letter edits between two words (Levenshtein).
+func distance(a, b string) int {
+	if len(a) > 64 || len(a)-len(b) > 3 || len(b)-len(a) > 3 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// originOf returns where an optional block stands.
+func originOf[T any, P interface {
+	*T
+	placed
+}](b P) Origin {
+	if b == nil {
+		return Origin{}
+	}
+	return b.block().From
+}

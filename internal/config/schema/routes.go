@@ -1,0 +1,154 @@
+package schema
+
+// Route says which requests it takes and what happens to them. Exactly one
+// of Upstream, Split, Redirect and Respond is set.
+type Route struct {
+	Block
+	Name          Value[string]
+	Priority      Value[int64] // the highest matching route wins
+	Matches       Matches
+	Upstream      Value[string]
+	Fallback      Value[string]
+	Split         *Split
+	Redirect      *Redirect
+	Respond       *Respond
+	Rewrite       *Rewrite
+	Policies      Policies // top-level policies merged in
+	Timeouts      Timeouts // only what the route itself sets; see EffectiveTimeouts
+	Limits        Limits   // only what the route itself sets
+	Retry         *RetryPolicy
+	AllowUpgrade  []Value[string]
+	AllowTrailers Value[bool]
+	RateLimit     *RateLimit // nil when not written
+	Security      *Security  // nil when not written
+}
+
+// RetryPolicy says when a request is sent again.
+type RetryPolicy struct {
+	Block
+	MaxAttempts Value[int64] // the first one included
+	StatusCodes []Value[int64]
+}
+
+func routeBlocks() []blockDef {
+	return []blockDef{{
+		name: "routes",
+		doc:  "Which request goes where. The block may stand once in each file.",
+		keys: []Key{
+			{Name: "route", Kind: Opens, Opens: "route", Many: true, Doc: "one route",
+				slot: several(func(c *Config) *[]*Route { return &c.Routes })},
+		},
+	}, {
+		name: "route",
+		doc: "One route: `route \"NAME\" { ... }` with exactly one of `upstream`, `split`, `redirect` and `respond`. Of all routes that match, " +
+			"the one of the highest priority wins, then the most specific one, then the first in the text.",
+		args:   []string{"name"},
+		keys:   append(routeKeys(), routeParts()...),
+		finish: finishRoute,
+	}, {
+		name: "retry-policy",
+		doc:  "When a request is sent again. `retry` is the same block.",
+		keys: []Key{
+			{Name: "max-attempts", Kind: Int, Unit: "attempts", Min: 1, Max: 10, Default: "3", Doc: "attempts in all, the first one included",
+				slot: value(func(r *RetryPolicy) any { return &r.MaxAttempts })},
+			{Name: "retryable-status-codes", Kind: Ints, Many: true, Min: 400, Max: 599, Default: "502 503 504",
+				Doc: "status codes of the upstream that are worth another attempt", slot: value(func(r *RetryPolicy) any { return &r.StatusCodes })},
+		},
+	}}
+}
+
+func routeKeys() []Key {
+	return []Key{
+		{Name: "name", Kind: Text, Required: true, ArgOnly: true, check: checkName, Doc: "name in logs and metrics",
+			slot: value(func(r *Route) any { return &r.Name })},
+		{Name: "priority", Kind: Int, Min: -1000000, Max: 1000000, Default: "0",
+			Words: []string{"low", "normal", "high", "critical"}, values: []int64{-100, 0, 100, 1000},
+			Doc:  "the highest number wins; low is -100, normal 0, high 100, critical 1000",
+			slot: value(func(r *Route) any { return &r.Priority })},
+		{Name: "matches", Kind: Opens, Opens: "matches", Doc: "which requests the route takes; without it, all",
+			slot: value(func(r *Route) any { return &r.Matches })},
+		{Name: "upstream", Kind: Text, check: checkName, Doc: "name of the upstream that answers",
+			slot: value(func(r *Route) any { return &r.Upstream })},
+		{Name: "fallback-upstream", Kind: Text, Pending: true, check: checkName, Doc: "name of the upstream that answers when the first one can't",
+			slot: value(func(r *Route) any { return &r.Fallback })},
+		{Name: "allow-upgrade", Kind: Texts, Many: true, Words: []string{"websocket"},
+			Doc:  "protocols that a client may upgrade to; none without this key",
+			slot: value(func(r *Route) any { return &r.AllowUpgrade })},
+		{Name: "allow-trailers", Kind: Bool, Pending: true, Default: "#false", Doc: "pass trailer fields on, both ways, instead of dropping them",
+			slot: value(func(r *Route) any { return &r.AllowTrailers })},
+	}
+}
+
+func routeParts() []Key {
+	return []Key{
+		{Name: "split", Kind: Opens, Opens: "split", Doc: "several upstreams that answer by weight",
+			slot: optional(func(r *Route) **Split { return &r.Split })},
+		{Name: "redirect", Kind: Opens, Opens: "redirect", Doc: "the client is sent elsewhere",
+			slot: optional(func(r *Route) **Redirect { return &r.Redirect })},
+		{Name: "respond", Kind: Opens, Opens: "respond", Doc: "a fixed response",
+			slot: optional(func(r *Route) **Respond { return &r.Respond })},
+		{Name: "rewrite", Kind: Opens, Opens: "rewrite", Doc: "change of the path before it is sent",
+			slot: optional(func(r *Route) **Rewrite { return &r.Rewrite })},
+		{Name: "policies", Kind: Opens, Opens: "policies", Doc: "header edits and the like",
+			slot: value(func(r *Route) any { return &r.Policies })},
+		{Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "timeouts of this route; they win over those of its upstream",
+			slot: value(func(r *Route) any { return &r.Timeouts })},
+		{Name: "limits", Kind: Opens, Opens: "limits", Merges: true, Doc: "limits of this route",
+			slot: value(func(r *Route) any { return &r.Limits })},
+		{Name: "retry-policy", Aliases: []string{"retry"}, Kind: Opens, Opens: "retry-policy", Pending: true, Doc: "when a request is sent again",
+			slot: optional(func(r *Route) **RetryPolicy { return &r.Retry })},
+		{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "rate limit of this route",
+			slot: optional(func(r *Route) **RateLimit { return &r.RateLimit })},
+		{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this route",
+			slot: optional(func(r *Route) **Security { return &r.Security })},
+	}
+}
+
+// finishRoute checks that the route does one thing and that nothing in it is
+// without effect.
+func finishRoute(d *decoder, b any) {
+	r := b.(*Route)
+	var actions []sourcedKey
+	for _, a := range []sourcedKey{
+		{"upstream", r.Upstream.From}, {"split", originOf(r.Split)},
+		{"redirect", originOf(r.Redirect)}, {"respond", originOf(r.Respond)},
+	} {
+		if a.from.IsSet() {
+			actions = append(actions, a)
+		}
+	}
+	switch {
+	case len(actions) == 0:
+		d.errorAt(r.From, "route %q has nothing to do", r.Name.V).
+			hint("add one of upstream, split, redirect and respond")
+	case len(actions) > 1:
+		d.errorAt(actions[1].from, "route %q has both %s and %s", r.Name.V, actions[0].name, actions[1].name).
+			hint("keep one of them").related(actions[0].from, "the first one is here")
+	case actions[0].name == "redirect" || actions[0].name == "respond":
+		d.refuseIdle(r, actions[0].name)
+	}
+}
+
+// sourcedKey is a key and where it was written.
+type sourcedKey struct {
+	name string
+	from Origin
+}
+
+// refuseIdle reports what has no effect in a route that answers itself.
+func (d *decoder) refuseIdle(r *Route, action string) {
+	upgrade := Origin{}
+	if len(r.AllowUpgrade) > 0 {
+		upgrade = r.AllowUpgrade[0].From
+	}
+	for _, k := range []sourcedKey{
+		{"fallback-upstream", r.Fallback.From}, {"rewrite", originOf(r.Rewrite)}, {"retry-policy", originOf(r.Retry)},
+		{"allow-upgrade", upgrade}, {"allow-trailers", r.AllowTrailers.From}, {"timeouts", r.Timeouts.From},
+		{"request-headers", r.Policies.RequestHeaders.From},
+	} {
+		if k.from.IsSet() {
+			d.errorAt(k.from, "%s has no effect in route %q, which answers by %s", k.name, r.Name.V, action).
+				hint("remove it, or send the request to an upstream")
+		}
+	}
+}

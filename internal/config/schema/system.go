@@ -1,0 +1,87 @@
+package schema
+
+import (
+	"net/netip"
+	"time"
+)
+
+// System is the process itself.
+type System struct {
+	Block
+	WorkerThreads    Value[int64] // 0 means one for each CPU
+	PIDFile          Value[string]
+	StateDir         Value[string]
+	AdminSocket      Value[string]
+	TrustedProxies   []Value[netip.Prefix]
+	ShutdownTimeout  Value[time.Duration]
+	RequestID        RequestID
+	ForwardedHeaders ForwardedHeaders
+}
+
+// RequestID says how requests are named.
+type RequestID struct {
+	Block
+	Header Value[string] // field name, in the spelling to send
+	Accept Value[string] // "trusted" or "never"
+}
+
+// ForwardedHeaders says which fields tell the upstream about the client.
+type ForwardedHeaders struct {
+	Block
+	XForwarded Value[bool] // X-Forwarded-For, -Proto and -Host
+	Forwarded  Value[bool] // Forwarded, RFC 7239
+}
+
+func systemBlock() blockDef {
+	return blockDef{
+		name: "system",
+		doc:  "The process itself. `server` is the same block.",
+		keys: []Key{
+			{Name: "worker-threads", Kind: Int, Unit: "threads", Min: 0, Max: 1024, Default: "0", ZeroOff: true,
+				Doc:  "threads that carry traffic; 0 takes one for each CPU",
+				slot: value(func(s *System) any { return &s.WorkerThreads })},
+			{Name: "pid-file", Kind: Text, Default: "/var/run/sentinel.pid", check: checkFile,
+				Doc:  "file that holds the process id while the proxy serves",
+				slot: value(func(s *System) any { return &s.PIDFile })},
+			{Name: "state-dir", Kind: Text, Default: "/var/lib/sentinel", check: checkFile,
+				Doc:  "folder for what survives a restart, such as the last known good configurations",
+				slot: value(func(s *System) any { return &s.StateDir })},
+			{Name: "admin-socket", Kind: Text, Default: "/var/run/sentinel/admin.sock", check: checkFile,
+				Doc:  "unix socket of the local admin API",
+				slot: value(func(s *System) any { return &s.AdminSocket })},
+			{Name: "trusted-proxies", Kind: Prefixes, Many: true,
+				Doc:  "peers whose forwarded fields and request ids are believed; nobody else's are",
+				slot: value(func(s *System) any { return &s.TrustedProxies })},
+			{Name: "graceful-shutdown-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30",
+				Label: "time to drain at shutdown", Doc: "how long running requests may take to finish once the proxy drains",
+				slot: value(func(s *System) any { return &s.ShutdownTimeout })},
+			{Name: "request-id", Kind: Opens, Opens: "request-id", Doc: "how requests are named",
+				slot: value(func(s *System) any { return &s.RequestID })},
+			{Name: "forwarded-headers", Kind: Opens, Opens: "forwarded-headers", Doc: "what upstreams are told about the client",
+				slot: value(func(s *System) any { return &s.ForwardedHeaders })},
+		},
+	}
+}
+
+func systemParts() []blockDef {
+	return []blockDef{{
+		name: "request-id",
+		doc:  "Every request has an id, in the logs, in error answers and in a field sent to the upstream.",
+		keys: []Key{
+			{Name: "header", Kind: Text, Default: "X-Request-Id", check: checkOwnField, Doc: "name of the field that carries the id",
+				slot: value(func(r *RequestID) any { return &r.Header })},
+			{Name: "accept", Kind: Enum, Words: []string{"trusted", "never"}, Default: "trusted",
+				Doc:  "whose ids are kept: those of trusted-proxies, or nobody's",
+				slot: value(func(r *RequestID) any { return &r.Accept })},
+		},
+	}, {
+		name: "forwarded-headers",
+		doc:  "The fields that tell an upstream about the true client. Fields of that name from a peer outside trusted-proxies are always dropped.",
+		keys: []Key{
+			{Name: "x-forwarded", Kind: Bool, Default: "#true", Doc: "send X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host",
+				slot: value(func(f *ForwardedHeaders) any { return &f.XForwarded })},
+			{Name: "forwarded", Kind: Bool, Default: "#true", Doc: "send Forwarded (RFC 7239)",
+				slot: value(func(f *ForwardedHeaders) any { return &f.Forwarded })},
+		},
+	}}
+}

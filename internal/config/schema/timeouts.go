@@ -1,0 +1,70 @@
+package schema
+
+import "time"
+
+// Timeouts bound how long an exchange may wait.
+type Timeouts struct {
+	Block
+	Connect     Value[time.Duration]
+	Request     Value[time.Duration]
+	Read        Value[time.Duration]
+	Write       Value[time.Duration]
+	Header      Value[time.Duration]
+	Idle        Value[time.Duration]
+	MinBodyRate Value[int64] // bytes per second; 0 means no minimum
+}
+
+func timeoutBlocks() []blockDef {
+	client := []string{"", "listener"}
+	return []blockDef{{
+		name: "timeouts",
+		doc: "How long an exchange may wait. The nearest block wins, key by key: that of the route, then of the upstream, the listener, the top level. " +
+			"Towards the client the listener's values hold, towards the upstream the nearest ones.",
+		keys: []Key{
+			{Name: "connect-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "connect timeout",
+				Doc: "until a connection to a target stands, else 504", slot: value(func(t *Timeouts) any { return &t.Connect })},
+			{Name: "request-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30", Label: "request timeout",
+				Doc: "from the end of the request's head to the head of the response, else 504", slot: value(func(t *Timeouts) any { return &t.Request })},
+			{Name: "read-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "15", Label: "read timeout",
+				Doc: "between two reads of a message that has begun, of a request (else 408) or of a response", slot: value(func(t *Timeouts) any { return &t.Read })},
+			{Name: "write-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "15", Label: "write timeout",
+				Doc: "until the peer takes more bytes", slot: value(func(t *Timeouts) any { return &t.Write })},
+			{Name: "header-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "header timeout", In: client,
+				Doc: "from the first byte of a request's head to its last, else 408", slot: value(func(t *Timeouts) any { return &t.Header })},
+			{Name: "idle-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "75", Label: "idle timeout", In: client,
+				Doc: "how long a client connection may be without a request", slot: value(func(t *Timeouts) any { return &t.Idle })},
+			{Name: "min-body-rate", Kind: Rate, Unit: "bytes per second", Max: 1 << 40, Default: "240", ZeroOff: true, Label: "minimum body rate", In: client,
+				Doc: "slower request bodies are cut off with 408 after a grace time of read-secs; 0 means no minimum", slot: value(func(t *Timeouts) any { return &t.MinBodyRate })},
+		},
+	}}
+}
+
+// EffectiveTimeouts returns what holds for an exchange on that listener,
+// route and upstream: for each key the nearest block that sets it. r and u
+// may be nil.
+func EffectiveTimeouts(l *Listener, r *Route, u *Upstream) Timeouts {
+	t := l.Timeouts
+	if u != nil {
+		overlay(&t, &u.Timeouts)
+	}
+	if r != nil {
+		overlay(&t, &r.Timeouts)
+	}
+	return t
+}
+
+// overlay copies to dst what was written in src itself.
+func overlay(dst, src *Timeouts) {
+	for _, k := range table()["timeouts"].rows {
+		switch from := k.slot.at(src).(type) {
+		case *Value[time.Duration]:
+			if from.From.Kind == Written {
+				*k.slot.at(dst).(*Value[time.Duration]) = *from
+			}
+		case *Value[int64]:
+			if from.From.Kind == Written {
+				*k.slot.at(dst).(*Value[int64]) = *from
+			}
+		}
+	}
+}

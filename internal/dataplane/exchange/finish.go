@@ -1,0 +1,62 @@
+package exchange
+
+import (
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/message"
+	"sentinel/internal/observe/accesslog"
+)
+
+// finish counts and logs the exchange.
+func (x *exchange) finish() {
+	now := x.p.opt.Clock.Now()
+	m := x.s.NoRoute
+	if x.route != nil {
+		m = x.route.Metrics
+	}
+	m.Observe(x.req.Client.Cell, x.status, now-x.req.Received)
+	if x.fault != fault.None {
+		m.Fault(x.fault)
+	}
+	if x.p.opt.Log == nil {
+		return
+	}
+	e := &x.entry
+	x.describe(e)
+	e.Total = now - x.req.Received
+	e.Time = x.p.opt.Clock.Time(x.req.Received)
+	x.p.opt.Log.Record(x.req.Client.Cell, e)
+	*e = accesslog.Entry{}
+}
+
+// protocols are the names of HTTP/1.Minor.
+var protocols = [...]string{"HTTP/1.0", "HTTP/1.1"}
+
+func (x *exchange) describe(e *accesslog.Entry) {
+	h := &x.req.Head
+	e.Client, e.Method, e.Host = x.req.Client.Addr.Addr(), h.Bytes(h.MethodAt), h.Bytes(h.Authority)
+	e.Path, e.Query, e.Protocol = x.matched, h.Bytes(h.Query), protocols[h.Minor&1]
+	e.Listener = x.ln.Name
+	if e.Path == nil {
+		e.Path = h.Bytes(h.Path)
+	}
+	e.Status, e.Fault, e.RequestID = x.status, x.fault, x.id
+	e.BytesIn, e.BytesOut, e.Tries = x.received, x.sent, x.tries
+	if x.route != nil {
+		e.Route = x.route.Name
+	}
+	if x.upstream != nil {
+		e.Upstream = x.upstream.Name
+	}
+	if x.target != nil {
+		e.Target = x.target.Address
+	}
+	if x.firstByte > 0 {
+		e.FirstByte = x.firstByte - x.sentAt
+	}
+	if i := h.Find(message.FieldUserAgent); i >= 0 {
+		e.UserAgent = h.FieldValue(i)
+	}
+	if i := h.Find(message.FieldReferer); i >= 0 {
+		e.Referer = h.FieldValue(i)
+	}
+}

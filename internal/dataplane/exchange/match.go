@@ -1,0 +1,81 @@
+package exchange
+
+import (
+	"bytes"
+
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/route"
+	"sentinel/internal/dataplane/snapshot"
+)
+
+// match canonicalises the path once and finds the route. The same bytes are matched,
+// rewritten and sent.
+func (x *exchange) match() fault.Kind {
+	if x.req.Client.HealthOnly {
+		return fault.ConnectionLimit
+	}
+	if k := x.canonicalise(); k != fault.None {
+		return k
+	}
+	r, ok := x.lookUp()
+	if !ok {
+		return fault.NoRoute
+	}
+	x.route = r
+	return fault.None
+}
+
+func (x *exchange) canonicalise() fault.Kind {
+	h := &x.req.Head
+	x.path = h.Bytes(h.Path)
+	if len(x.path) == 0 {
+		x.path = rootPath
+	}
+	if x.path[0] == '/' {
+		out, err := route.Canonicalise(x.buffer.path, x.path, &x.ln.Paths)
+		if err != nil {
+			return fault.PathRefused
+		}
+		if len(out) > 0 && (len(x.path) == 0 || &out[0] != &x.path[0]) {
+			x.buffer.path = out
+		}
+		x.path = out
+	}
+	x.matched = x.path
+	return fault.None
+}
+
+var rootPath = []byte("/")
+
+func (x *exchange) lookUp() (*snapshot.Route, bool) {
+	h := &x.req.Head
+	in := route.Input{Host: h.Bytes(h.Authority), Path: x.path, Method: h.Bytes(h.MethodAt), Query: h.Bytes(h.Query), Head: h}
+	return x.s.Table.Match(&in)
+}
+
+var (
+	healthPath = []byte("/health")
+	readyPath  = []byte("/ready")
+)
+
+// answerProbe answers /health and /ready unless a route matches exactly that path.
+func (x *exchange) answerProbe() (answered bool, err error) {
+	h := &x.req.Head
+	path := h.Bytes(h.Path)
+	if len(path) < len(readyPath) || len(path) > len(healthPath) || path[1] != 'h' && path[1] != 'r' {
+		return false, nil
+	}
+	health := bytes.Equal(path, healthPath)
+	if !health && !bytes.Equal(path, readyPath) || h.Method != message.MethodGet && h.Method != message.MethodHead {
+		return false, nil
+	}
+	x.path, x.matched = path, path
+	if r, ok := x.lookUp(); ok && !x.req.Client.HealthOnly && (health && r.OwnsHealth || !health && r.OwnsReady) {
+		return false, nil
+	}
+	if health {
+		return true, x.answerJSON(200, x.healthBody())
+	}
+	return true, x.answerReady()
+}

@@ -1,0 +1,105 @@
+// Package exchange is the spine: it takes a request from an engine and walks it over the
+// snapshot, phase by phase, until the answer is written.
+//
+//	serve -> match -> rewrite -> forward -> relay -> finish
+//
+// Every phase returns here and says whether the exchange goes on; none calls the next.
+package exchange
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/listen"
+	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/observe/accesslog"
+)
+
+// Options are what a Proxy is made with.
+type Options struct {
+	Clock *netio.Clock
+	Cells int // metric cells, a power of two
+	// NotReady returns why the process isn't ready to take traffic; nothing means it is.
+	NotReady func() []string
+	// Log takes every exchange; may be nil.
+	Log *accesslog.Log
+	// Panicked is told of a panic in an exchange, which costs only that exchange.
+	Panicked func(value any)
+}
+
+// Proxy serves connections by the snapshot that was swapped in last.
+type Proxy struct {
+	opt     Options
+	current atomic.Pointer[snapshot.Snapshot]
+	engine  h1.Server
+	conns   atomic.Uint64
+	splits  atomic.Uint64
+}
+
+// New returns a proxy without a snapshot; Swap must come before the first connection.
+func New(opt Options) *Proxy {
+	p := &Proxy{opt: opt}
+	p.engine = h1.Server{Handler: p, Settings: p.settings}
+	return p
+}
+
+// Swap makes s what new requests are served by. Those in hand go on with the one they
+// began with.
+func (p *Proxy) Swap(s *snapshot.Snapshot) { p.current.Store(s) }
+
+// Current returns the snapshot that serves.
+func (p *Proxy) Current() *snapshot.Snapshot { return p.current.Load() }
+
+// ServeConn implements listen.Handler.
+func (p *Proxy) ServeConn(c *listen.Conn) {
+	client := p.describe(c.Addr)
+	client.Listener = c.Slot()
+	client.HealthOnly = c.HealthOnly
+	m := p.listener(p.current.Load(), client).Metrics
+	m.Opened(client.Cell)
+	defer m.Closed(client.Cell)
+	p.engine.Serve(c.Net, c, client)
+}
+
+// describe gathers what is known of a peer once per connection.
+func (p *Proxy) describe(addr netip.AddrPort) *message.Client {
+	c := &message.Client{Addr: addr, Text: addr.Addr().AppendTo(nil)}
+	c.AddrQuoted = c.Text
+	if addr.Addr().Is6() {
+		c.AddrQuoted = append(append([]byte(`"[`), c.Text...), `]"`...)
+	}
+	c.Cell = int(p.conns.Add(1)) & (p.opt.Cells - 1)
+	return c
+}
+
+// settings returns what the engine keeps to for a client.
+func (p *Proxy) settings(c *message.Client) *h1.Settings {
+	return &p.listener(p.current.Load(), c).H1
+}
+
+// listener returns the settings of a client's listener; of any other while its own has
+// left the configuration and its connections drain.
+func (p *Proxy) listener(s *snapshot.Snapshot, c *message.Client) *snapshot.Listener {
+	if c.Listener < len(s.Listeners) && s.Listeners[c.Listener] != nil {
+		return s.Listeners[c.Listener]
+	}
+	for _, l := range s.Listeners {
+		if l != nil {
+			return l
+		}
+	}
+	panic("a configuration without listeners was let in")
+}
+
+// trusted reports whether a peer's forwarded fields are believed.
+func trusted(s *snapshot.Snapshot, a netip.Addr) bool {
+	for _, p := range s.Trusted {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

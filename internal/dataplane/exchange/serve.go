@@ -1,0 +1,179 @@
+package exchange
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/filter"
+	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/dataplane/transport"
+	"sentinel/internal/dataplane/upstream"
+	"sentinel/internal/observe/accesslog"
+)
+
+// exchange is all that one request knows. It is pooled.
+type exchange struct {
+	p   *Proxy
+	s   *snapshot.Snapshot
+	ln  *snapshot.Listener
+	req *message.Request
+	w   message.Responder
+
+	trusted  bool
+	route    *snapshot.Route
+	path     []byte // canonical, then rewritten
+	matched  []byte // canonical, as it was matched and is logged
+	id       []byte // request id
+	vars     filter.Vars
+	deadline time.Duration // of the whole exchange, on the clock
+
+	upstream *upstream.Upstream
+	target   *upstream.Target
+	conn     *transport.Conn // lent for the attempt in hand
+	tries    int
+	sentAt   time.Duration
+
+	status    int // answered; 0 while nothing is
+	fault     fault.Kind
+	received  int64 // content from the client
+	sent      int64 // content to the client
+	firstByte time.Duration
+
+	local  message.Head // of answers made here
+	entry  accesslog.Entry
+	buffer struct {
+		path, rewritten, sent, out, body, location []byte
+		id                                   [32]byte
+	}
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// ServeExchange implements message.Handler.
+func (p *Proxy) ServeExchange(r *message.Request, w message.Responder) (err error) {
+	x := p.begin(r, w)
+	defer x.free()
+	defer func() {
+		if v := recover(); v != nil {
+			err = x.recovered(v)
+		}
+	}()
+	err = x.serve()
+	x.finish()
+	return err
+}
+
+// serve walks the request.
+func (x *exchange) serve() error {
+	if answered, err := x.answerProbe(); answered {
+		return err
+	}
+	if k := x.match(); k != fault.None {
+		return x.fail(k)
+	}
+	x.deadline = x.req.Received + x.route.Timeout
+	if k := x.rewrite(); k != fault.None {
+		return x.fail(k)
+	}
+	switch {
+	case x.route.Answer != nil:
+		return x.answer(x.route.Answer)
+	case x.route.Redirect != nil:
+		return x.redirect(x.route.Redirect)
+	}
+	if k := x.checkContent(); k != fault.None {
+		return x.fail(k)
+	}
+	x.address()
+	if k := x.forward(); k != fault.None {
+		return x.fail(k)
+	}
+	return x.relay()
+}
+
+// Refuse implements message.Handler.
+func (p *Proxy) Refuse(r *message.Request, w message.Responder, reason error) {
+	x := p.begin(r, w)
+	defer x.free()
+	k, ok := reason.(fault.Kind)
+	if !ok {
+		k = fault.BadRequest
+	}
+	x.fail(k)
+	x.finish()
+}
+
+func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.p, x.s, x.req, x.w = p, p.current.Load(), r, w
+	x.ln = p.listener(x.s, r.Client)
+	x.trusted = len(x.s.Trusted) > 0 && trusted(x.s, r.Client.Addr.Addr())
+	x.identify()
+	return x
+}
+
+// free gives x back; its buffers keep their memory.
+func (x *exchange) free() {
+	if x.conn != nil {
+		x.release()
+	}
+	b, fields, extra := x.buffer, x.local.Fields, x.local.Extra
+	*x = exchange{buffer: b}
+	x.local.Fields, x.local.Extra = fields, extra
+	exchanges.Put(x)
+}
+
+// recovered makes a panic cost this exchange only.
+func (x *exchange) recovered(v any) error {
+	if x.p.opt.Panicked != nil {
+		x.p.opt.Panicked(v)
+	}
+	x.req.LastOnConnection = true
+	err := error(fault.Internal)
+	if x.status == 0 {
+		x.fail(fault.Internal)
+	}
+	x.finish()
+	return err
+}
+
+const hexDigits = "0123456789abcdef"
+
+// requestIDBytesMax bounds a request id that a trusted peer brings.
+const requestIDBytesMax = 64
+
+// identify gives the request its id: the one that a trusted peer brings, if it is one, or
+// a new random one.
+func (x *exchange) identify() {
+	if x.trusted && x.s.Identity.AcceptIDs {
+		if i := x.req.Head.Find(message.FieldXRequestID); i >= 0 {
+			if id := x.req.Head.FieldValue(i); validID(id) {
+				x.id = id
+				return
+			}
+		}
+	}
+	hi, lo := rand.Uint64(), rand.Uint64()
+	for i := range 16 {
+		x.buffer.id[i] = hexDigits[hi>>(60-4*i)&15]
+		x.buffer.id[16+i] = hexDigits[lo>>(60-4*i)&15]
+	}
+	x.id = x.buffer.id[:]
+}
+
+func validID(b []byte) bool {
+	if len(b) == 0 || len(b) > requestIDBytesMax {
+		return false
+	}
+	for _, c := range b {
+		switch {
+		case c >= '0' && c <= '9', c|0x20 >= 'a' && c|0x20 <= 'z', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}

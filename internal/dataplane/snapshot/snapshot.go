@@ -1,0 +1,85 @@
+// Package snapshot is what an exchange reads: everything that the configuration decides,
+// resolved once when it was compiled and never changed after. A reload builds a new one
+// and swaps the pointer; what survives reloads (pools, counters) is only pointed at.
+package snapshot
+
+import (
+	"net/netip"
+	"time"
+
+	"sentinel/internal/dataplane/filter"
+	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/route"
+	"sentinel/internal/dataplane/upstream"
+	"sentinel/internal/observe/metric"
+)
+
+// Snapshot is one generation of the configuration.
+type Snapshot struct {
+	Listeners []*Listener // by the listener's slot; nil where there is none
+	Routes    []*Route
+	Upstreams []*upstream.Upstream
+	Table     *route.Table[*Route]
+	Trusted   []netip.Prefix // whose forwarded fields are believed
+	NoRoute   *metric.Route  // counts what no route matched
+	Identity  Identity
+}
+
+// Identity says what a request is called and what upstreams are told of the client.
+type Identity struct {
+	RequestIDField string // name of the field that carries the request's id
+	AcceptIDs      bool   // keep the ids that trusted peers bring
+	XForwarded     bool   // send X-Forwarded-For, -Host and -Proto
+	Forwarded      bool   // send Forwarded (RFC 7239)
+}
+
+// Listener is what holds for the connections of one listener.
+type Listener struct {
+	Name string
+	H1   h1.Settings
+	// Paths is how the path of a request is brought into the one form that is matched,
+	// rewritten and sent.
+	Paths   route.PathPolicy
+	Metrics *metric.Listener
+}
+
+// Route is one route, ready to serve.
+type Route struct {
+	Name    string
+	Metrics *metric.Route
+
+	// Exactly one of the three says what answers.
+	Answer   *filter.Answer
+	Redirect *filter.Redirect
+	Forward  *route.Split[*upstream.Upstream]
+	Sticky   Sticky
+
+	Rewrites      []*filter.Rewrite
+	RequestEdits  *filter.Edits // nil for none
+	ResponseEdits *filter.Edits
+	Timeout       time.Duration // for the whole exchange
+	ReadTimeout   time.Duration // for the response head, and between two reads; 0: the upstream's
+	BodyBytesMax  int64         // of request content; 0 is no limit
+	Upgrades      []string      // tokens that may be upgraded to, in lower case
+	TunnelIdle    time.Duration // a tunnel silent for so long is closed
+
+	// Probes that this route itself answers because it matches their path exactly.
+	OwnsHealth, OwnsReady bool
+}
+
+// Sticky says which part of a request keeps a client on one upstream of a split.
+type Sticky struct {
+	Kind StickyKind
+	Name string // of the field or cookie, in lower case
+}
+
+// StickyKind is a source of a sticky key.
+type StickyKind uint8
+
+// The sources of a sticky key.
+const (
+	StickyNone StickyKind = iota
+	StickyClient
+	StickyField
+	StickyCookie
+)

@@ -1,0 +1,214 @@
+// Package transport keeps the connections to upstream targets: it opens them, lends each
+// to one exchange at a time and keeps idle ones within their limits.
+package transport
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/netio"
+)
+
+// Limits are what a pool keeps to.
+type Limits struct {
+	ConnectionsMax int           // open at once; 0 is no limit
+	IdleMax        int           // kept idle
+	IdleTimeout    time.Duration // idle ones are closed after that
+	LifetimeMax    time.Duration // a connection isn't reused after that; 0 is no limit
+	ConnectTimeout time.Duration
+	WriteTimeout   time.Duration // a write without progress
+	Client         h1.ClientLimits
+}
+
+// livenessAfter is how long a connection may have been idle and still be used without
+// looking whether the target has closed it. A busy pool never pays for the look; what
+// slips through is caught by the retry on a reused connection.
+const livenessAfter = 5 * time.Millisecond
+
+// Conn is a connection lent to one exchange.
+type Conn struct {
+	h1.Client
+	Reused bool // it carried an exchange before
+
+	pool   *Pool
+	opened time.Duration
+	idle   time.Duration // since when; valid while in the pool
+}
+
+// Pool holds the connections to one target. It lives across reloads, keyed by the
+// target's upstream and address.
+type Pool struct {
+	address string
+	clock   *netio.Clock
+	dialer  netio.Dialer
+
+	mu struct {
+		sync.Mutex
+		limits Limits
+		idle   []*Conn // the most recently used last
+		open   int
+		closed bool
+	}
+}
+
+// NewPool returns an empty pool for a target ("host:port").
+func NewPool(address string, clock *netio.Clock, dialer netio.Dialer, limits Limits) *Pool {
+	p := &Pool{address: address, clock: clock, dialer: dialer}
+	p.mu.limits = limits
+	return p
+}
+
+// SetLimits changes the limits; idle connections above them are closed.
+func (p *Pool) SetLimits(l Limits) {
+	p.mu.Lock()
+	p.mu.limits, p.mu.closed = l, false
+	p.mu.Unlock()
+	p.Sweep(p.clock.Now())
+}
+
+// Get lends a connection: an idle one unless fresh is asked for, else a new one. must says
+// that the request can't be repeated, so that an idle one is looked at before it is used.
+// Errors are faults.
+func (p *Pool) Get(fresh, must bool) (*Conn, error) {
+	if !fresh {
+		if c := p.takeIdle(must); c != nil {
+			return c, nil
+		}
+	}
+	p.mu.Lock()
+	l := p.mu.limits
+	if l.ConnectionsMax > 0 && p.mu.open >= l.ConnectionsMax {
+		p.mu.Unlock()
+		return nil, fault.UpstreamConnectionLimit
+	}
+	p.mu.open++
+	p.mu.Unlock()
+	nc, err := netio.Dial(p.clock, p.dialer, p.address, l.ConnectTimeout)
+	if err != nil {
+		p.forget(1)
+		return nil, dialFault(err)
+	}
+	nc.SetWriteTimeout(l.WriteTimeout)
+	c := &Conn{Client: *h1.NewClient(nc, &l.Client), pool: p, opened: p.clock.Now()}
+	c.Begin()
+	return c, nil
+}
+
+// takeIdle returns the most recently used idle connection that still lives.
+func (p *Pool) takeIdle(must bool) *Conn {
+	for {
+		p.mu.Lock()
+		n := len(p.mu.idle)
+		if n == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.mu.idle[n-1]
+		p.mu.idle[n-1] = nil
+		p.mu.idle = p.mu.idle[:n-1]
+		p.mu.Unlock()
+		if (must || p.clock.Now()-c.idle > livenessAfter) && !c.Net.Alive() {
+			p.discard(c)
+			continue
+		}
+		c.Reused = true
+		c.Begin()
+		return c
+	}
+}
+
+// Put takes a connection back after its exchange: it is kept when it can carry another.
+func (p *Pool) Put(c *Conn) {
+	reusable := c.Finish()
+	now := p.clock.Now()
+	p.mu.Lock()
+	l := &p.mu.limits
+	keep := reusable && !p.mu.closed && len(p.mu.idle) < l.IdleMax && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)
+	if keep {
+		c.idle = now
+		c.Net.SetReadDeadline(0)
+		p.mu.idle = append(p.mu.idle, c)
+	}
+	p.mu.Unlock()
+	if !keep {
+		p.discard(c)
+	}
+}
+
+// discard closes a connection.
+func (p *Pool) discard(c *Conn) {
+	c.Net.Close()
+	p.forget(1)
+}
+
+func (p *Pool) forget(n int) {
+	p.mu.Lock()
+	p.mu.open -= n
+	p.mu.Unlock()
+}
+
+// Sweep closes idle connections beyond the limits. It is called every few seconds.
+func (p *Pool) Sweep(now time.Duration) {
+	for _, c := range p.expired(now) {
+		p.discard(c)
+	}
+}
+
+// expired takes the connections to close out of the idle list.
+func (p *Pool) expired(now time.Duration) []*Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := &p.mu.limits
+	var out []*Conn
+	kept := p.mu.idle[:0]
+	excess := len(p.mu.idle) - l.IdleMax
+	for i, c := range p.mu.idle {
+		old := l.IdleTimeout > 0 && now-c.idle >= l.IdleTimeout || l.LifetimeMax > 0 && now-c.opened >= l.LifetimeMax
+		if p.mu.closed || old || i < excess {
+			out = append(out, c)
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	clear(p.mu.idle[len(kept):])
+	p.mu.idle = kept
+	return out
+}
+
+// Close closes the idle connections; those that are lent are closed when they come back.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.mu.closed = true
+	p.mu.Unlock()
+	p.Sweep(p.clock.Now())
+}
+
+// Open returns how many connections are open and how many of them are idle.
+func (p *Pool) Open() (open, idle int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.open, len(p.mu.idle)
+}
+
+// dialFault names why a connection could not be opened.
+func dialFault(err error) error {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, netio.ErrTimeout):
+		return fault.UpstreamConnectTimeout
+	case errors.As(err, &dns):
+		return fault.UpstreamNameUnresolved
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fault.UpstreamRefused
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fault.PortsExhausted
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return fault.DescriptorLimit
+	}
+	return fault.UpstreamUnreachable
+}
