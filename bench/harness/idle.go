@@ -28,7 +28,10 @@ type memory struct {
 func (b *bench) measureIdle(ctx context.Context, p peer, n int) (memory, error) {
 	m := memory{Proxy: p.name, Conns: n}
 	defer b.stop()
-	if err := b.start(ctx, []peer{p}); err != nil {
+	if err := b.startSides(ctx, p); err != nil {
+		return m, err
+	}
+	if err := b.startPeer(ctx, p); err != nil {
 		return m, err
 	}
 	pid, address := b.running[0].child.pid(), b.running[0].place.Listen

@@ -44,7 +44,7 @@ func parseOptions(args []string) (options, error) {
 	f := flag.NewFlagSet("harness", flag.ContinueOnError)
 	f.StringVar(&o.proxies, "proxies", "haproxy,nginx,caddy,sentinel", "`names` of the proxies to run")
 	f.StringVar(&o.scenarios, "scenarios", "1k,1k-log,1m,browser,idle", "`names` of the scenarios to run")
-	f.StringVar(&o.conns, "conns", "", "`numbers` of connections, instead of those of each scenario")
+	f.StringVar(&o.conns, "conns", "", "`numbers` of connections, instead of those of each scenario but idle")
 	f.IntVar(&o.rounds, "rounds", 5, "measured rounds of each proxy; a warm-up comes first")
 	f.DurationVar(&o.duration, "d", 3*time.Second, "length of a round, whole seconds")
 	f.DurationVar(&o.warmup, "warmup", 2*time.Second, "length of the warm-up round, whole seconds")
@@ -55,7 +55,7 @@ func parseOptions(args []string) (options, error) {
 	f.IntVar(&o.loadCore, "load-core", 1, "core of load and origin")
 	f.StringVar(&o.out, "out", "bench/out", "`folder` for results and built programs")
 	f.StringVar(&o.sentinelCommand, "sentinel-cmd", "bin/sentinel --config {config}",
-		"`command` that starts Sentinel; {config}, {listen} and {origin} are replaced")
+		"`command` that starts Sentinel, split at spaces; {config}, {listen} and {origin} are replaced")
 	f.StringVar(&o.profile, "profile", "", "`file` for a CPU profile of Sentinel, passed to it in SENTINEL_PPROF")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -82,7 +82,7 @@ func (o options) check() error {
 
 // connections are the numbers of connections to measure s with.
 func (o options) connections(s scenario) []int {
-	if o.conns == "" {
+	if o.conns == "" || s.idle {
 		return s.conns
 	}
 	var conns []int

@@ -145,7 +145,7 @@ func caddyVersion(program string) string {
 	if err != nil {
 		return "unknown version"
 	}
-	for _, m := range info.Deps {
+	for _, m := range append(info.Deps, &info.Main) {
 		if m.Path == "github.com/caddyserver/caddy/v2" {
 			return m.Version + ", built with " + info.GoVersion
 		}

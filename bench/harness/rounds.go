@@ -45,17 +45,23 @@ type runningPeer struct {
 	child *child
 }
 
-// measure runs every case of the scenario and returns its samples.
+// measure runs every case of the scenario and keeps the samples. The error
+// joins what could not be measured; everything else has been.
 func (b *bench) measure(ctx context.Context, chosen []peer) error {
 	defer b.stop()
-	if err := b.start(ctx, chosen); err != nil {
+	if err := b.startSides(ctx, chosen[0]); err != nil {
 		return err
+	}
+	var failures []error
+	for _, p := range chosen {
+		if err := b.startPeer(ctx, p); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", b.scenario.name, err))
+		}
 	}
 	script := filepath.Join(b.dir, "load.lua")
 	if err := os.WriteFile(script, []byte(b.scenario.loadScript()), 0o644); err != nil {
 		return err
 	}
-	var failures []error
 	for _, conns := range b.connections(b.scenario) {
 		failures = append(failures, b.measureCase(ctx, script, conns))
 	}
@@ -82,24 +88,16 @@ func (b *bench) measureCase(ctx context.Context, script string, conns int) error
 	return errors.Join(failures...)
 }
 
-// start brings up the origin and the proxies and waits until all serve.
-func (b *bench) start(ctx context.Context, chosen []peer) error {
-	if err := b.startOrigin(ctx); err != nil {
+// startSides brings up what stands on the load's core: the origin and, where
+// the scenario logs, the log sink.
+func (b *bench) startSides(ctx context.Context, p peer) error {
+	if err := b.startOrigin(ctx); err != nil || !b.scenario.Log {
 		return err
 	}
-	if b.scenario.Log {
-		sink, err := startLogSink(chosen[0].place(b.options, b.dir, b.scenario.settings).LogSink, filepath.Join(b.dir, "sink.log"))
-		if err != nil {
-			return err
-		}
-		b.sink = sink
-	}
-	for _, p := range chosen {
-		if err := b.startPeer(ctx, p); err != nil {
-			return err
-		}
-	}
-	return nil
+	address := p.place(b.options, b.dir, b.scenario.settings).LogSink
+	sink, err := startLogSink(address, filepath.Join(b.dir, "sink.log"))
+	b.sink = sink
+	return err
 }
 
 func (b *bench) startOrigin(ctx context.Context) error {
@@ -126,11 +124,15 @@ func (b *bench) startPeer(ctx context.Context, p peer) error {
 	if err != nil {
 		return err
 	}
+	if err := c.awaitOK(ctx, "http://"+at.Listen+b.scenario.path); err != nil {
+		c.stop()
+		return err
+	}
 	b.running = append(b.running, runningPeer{peer: p, place: at, child: c})
-	return c.awaitOK(ctx, "http://"+at.Listen+b.scenario.path)
+	return nil
 }
 
-// stop ends everything that start began, also after a failure half way.
+// stop ends everything that was started, also after a failure half way.
 func (b *bench) stop() {
 	for _, p := range b.running {
 		p.child.stop()

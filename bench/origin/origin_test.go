@@ -174,3 +174,42 @@ func TestParseHead(t *testing.T) {
 		}
 	}
 }
+
+// FuzzHead checks that no head brings the origin down and that the rest behind
+// it is left alone.
+func FuzzHead(f *testing.F) {
+	f.Add([]byte("GET /1k HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"))
+	f.Add([]byte("GET / HTTP/1.1\r\n\nT:\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		head, rest, ok := cutHead(b)
+		if !ok {
+			return
+		}
+		if len(head)+len(crlf)+len(rest) != len(b) {
+			t.Errorf("cutHead(%q) = %q, %q", b, head, rest)
+		}
+		parseHead(head)
+	})
+}
+
+// FuzzChunks checks that content skipped in two pieces ends where it ends in one.
+func FuzzChunks(f *testing.F) {
+	f.Add([]byte("5\r\nhello\r\n0\r\nT: v\r\n\r\nrest"), 7)
+	f.Fuzz(func(t *testing.T, b []byte, cut int) {
+		if cut < 0 || cut > len(b) {
+			return
+		}
+		var whole, split chunkReader
+		wantRest, wantDone, wantOK := whole.skip(b)
+		rest, done, ok := split.skip(b[:cut])
+		switch {
+		case done:
+			rest = append(bytes.Clone(rest), b[cut:]...)
+		case ok:
+			rest, done, ok = split.skip(append(bytes.Clone(rest), b[cut:]...))
+		}
+		if done != wantDone || ok != wantOK || ok && !bytes.Equal(rest, wantRest) {
+			t.Errorf("skip(%q) cut at %d = %q, %v, %v, want %q, %v, %v", b, cut, rest, done, ok, wantRest, wantDone, wantOK)
+		}
+	})
+}
