@@ -23,7 +23,8 @@ func (a *app) fmtCommand() *cobra.Command {
 		Use:   "fmt [--check] [--kdl-version 1|2] FILE...|-",
 		Short: "Lay out KDL files in one style",
 		Long: `Lay out KDL files in one style and keep their comments. Any KDL document will do, it
-need not be a configuration of Sentinel. A file is rewritten only when that changes it;
+need not be a configuration of Sentinel; --kdl-version also turns one version of the
+language into the other. A file is rewritten only when that changes it;
 "-" reads standard input and writes standard output. An invalid text is left alone: its
 problems are reported and the exit code is 1.`,
 		Example: `  sentinel fmt config.kdl
@@ -50,7 +51,7 @@ problems are reported and the exit code is 1.`,
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing, name the files that need it and exit 1 if there are any")
-	cmd.Flags().StringVar(&version, "kdl-version", "", "KDL `VERSION` of the files, 1 or 2 (default: found out)")
+	cmd.Flags().StringVar(&version, "kdl-version", "", "KDL `VERSION` to write, 1 or 2 (default: that of the file)")
 	return cmd
 }
 

@@ -54,7 +54,8 @@ type work struct {
 	show func(path string) (string, error)
 	// diff returns what changes for traffic, a line each.
 	diff func(before, after string) ([]string, error)
-	// format returns a KDL text in the house style; v may be kdl.Auto.
+	// format returns a KDL text in the house style, written in version v; kdl.Auto keeps
+	// the version of the text.
 	format func(name string, text []byte, v kdl.Version) ([]byte, error)
 	// adminSocket returns the admin socket that a configuration names, or the default.
 	adminSocket func(path string) string

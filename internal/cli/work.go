@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"os"
-
 	"sentinel/internal/config/kdl"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/lifecycle"
@@ -50,13 +48,15 @@ func format(name string, text []byte, v kdl.Version) ([]byte, error) {
 	return out, nil
 }
 
+// adminSocket works with a configuration that has errors too: a running process is asked
+// most when its file is broken.
 func adminSocket(path string) string {
-	cfg, _, diags := schema.Load(path, schema.Options{})
-	if _, err := os.Stat(path); err != nil || diags.HasErrors() || cfg.System.AdminSocket.V == "" {
+	cfg, _, _ := schema.Load(path, schema.Options{})
+	if cfg.System.AdminSocket.V == "" {
 		return defaultAdminSocket
 	}
 	return cfg.System.AdminSocket.V
 }
 
-// defaultAdminSocket is the socket of a configuration that doesn't name one.
+// defaultAdminSocket is the socket of a configuration that can't even be read.
 const defaultAdminSocket = "/var/run/sentinel/admin.sock"

@@ -96,8 +96,8 @@ func (p *Process) start() error {
 	p.install(next.loaded)
 	p.state.set(serving)
 	p.opt.Metrics.ConfigLoaded(time.Now(), 1)
-	p.tellStarted(next.loaded)
 	p.keep(next.loaded)
+	p.tellStarted(next.loaded)
 	return nil
 }
 

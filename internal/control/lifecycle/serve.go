@@ -2,11 +2,15 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"sentinel/internal/config/compile"
@@ -16,6 +20,7 @@ import (
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/observe/accesslog"
 	"sentinel/internal/observe/metric"
 )
 
@@ -68,14 +73,52 @@ func tellPanic(log *slog.Logger, v any, stack []byte) {
 }
 
 func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger) listen.Options {
-	return listen.Options{
-		Clock: clock, Handler: a,
-		Refused: func(_ *listen.Listener, _ netip.Addr, k fault.Kind) { a.metrics.Unrouted().Fault(k) },
-		AcceptFailed: func(l *listen.Listener, err error) {
-			log.Warn("connections can't be accepted", "listener", l.Name(), "detail", err.Error())
-		},
-		Panicked: func(v any, stack []byte) { tellPanic(log, v, stack) },
+	inherited, ignored := listen.Inherit()
+	if len(ignored) > 0 {
+		log.Warn("passed descriptors are no TCP listeners and were closed", "names", strings.Join(ignored, " "))
 	}
+	return listen.Options{
+		Clock: clock, Handler: a, Inherited: inherited, Refused: a.refused,
+		AcceptFailed: newAcceptWarning(clock, log).tell,
+		Panicked:     func(v any, stack []byte) { tellPanic(log, v, stack) },
+	}
+}
+
+// refused counts and logs a client that was answered before a byte of it was read. Its
+// log lines are bounded like those of other refusals.
+func (a *assembly) refused(l *listen.Listener, client netip.Addr, k fault.Kind) {
+	a.metrics.Unrouted().Observe(l.Slot(), k.Status(), 0)
+	a.metrics.Unrouted().Fault(k)
+	a.logs.access.Record(l.Slot(), &accesslog.Entry{
+		Time: time.Now(), Client: client, Listener: l.Name(), Status: k.Status(), Fault: k,
+	})
+}
+
+// acceptWarnEvery is how often at most it is said that connections can't be accepted.
+const acceptWarnEvery = 10 * time.Second
+
+// acceptWarning says that connections can't be accepted, which happens many times a
+// second once it does.
+type acceptWarning struct {
+	clock *netio.Clock
+	log   *slog.Logger
+	next  atomic.Int64 // on the clock
+}
+
+func newAcceptWarning(clock *netio.Clock, log *slog.Logger) *acceptWarning {
+	return &acceptWarning{clock: clock, log: log}
+}
+
+func (w *acceptWarning) tell(l *listen.Listener, err error) {
+	now, next := int64(w.clock.Now()), w.next.Load()
+	if now < next || !w.next.CompareAndSwap(next, now+int64(acceptWarnEvery)) {
+		return
+	}
+	kind := "connection not accepted"
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		kind = fault.DescriptorLimit.Error()
+	}
+	w.log.Error("connections can't be accepted", "error", kind, "listener", l.Name(), "detail", err.Error())
 }
 
 // sweep tends what outlives reloads until ctx ends.
