@@ -75,7 +75,7 @@ func actionBlocks() []blockDef {
 				slot: value(func(r *Rewrite) any { return &r.StripPrefix })},
 			{Name: "replace-prefix", Kind: TwoTexts, check: checkPath, Doc: "a prefix and what stands in its place: `replace-prefix \"/v1\" \"/v2\"`",
 				slot: value(func(r *Rewrite) any { return &r.ReplacePrefix })},
-			{Name: "path-regex", Kind: TwoTexts, Doc: "an RE2 regular expression and what replaces its matches; `$1` is its first group",
+			{Name: "path-regex", Kind: TwoTexts, inserts: orGroup, Doc: "an RE2 regular expression and what replaces its matches; `$1` is its first group",
 				slot: value(func(r *Rewrite) any { return &r.PathRegex })},
 		},
 		finish: finishRewrite,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // The checks of single texts: each returns what is wrong with one, as the end of a
@@ -18,8 +19,19 @@ func checkName(s string) (problem, hint string) {
 	if len(s) > nameBytesMax {
 		return "is longer than 128 bytes", "shorten it"
 	}
-	if strings.ContainsAny(s, "\"\\,\n\r\t{}") {
-		return "holds one of \" \\ , { }", "use letters, digits, - _ . : /"
+	if s == "-" {
+		return "stands for requests without a route in metrics", "use another name"
+	}
+	if strings.ContainsAny(s, "\"\\,{}") || strings.ContainsFunc(s, unicode.IsSpace) {
+		return "holds a space or one of \" \\ , { }", "use letters, digits, - _ . : /"
+	}
+	return "", ""
+}
+
+// checkReplacement checks what takes the place of a part of a path.
+func checkReplacement(s string) (problem, hint string) {
+	if strings.ContainsAny(s, "?#\\") || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 127 }) {
+		return "holds a character that a path can't hold", "escape it, such as a space by %20"
 	}
 	return "", ""
 }
@@ -55,7 +67,9 @@ func checkHost(s string) (problem, hint string) {
 	case strings.Contains(name, "/"):
 		return "is no host name", "write it without scheme and path"
 	case strings.HasPrefix(name, "["), strings.Count(name, ":") > 1:
-		if _, err := netip.ParseAddr(strings.Trim(name, "[]")); err != nil {
+		inner, ok := strings.CutPrefix(s, "[")
+		inner, closed := strings.CutSuffix(inner, "]")
+		if a, err := netip.ParseAddr(inner); err != nil || !ok || !closed || !a.Is6() {
 			return "is no host name", "an IPv6 address stands in brackets: \"[::1]\""
 		}
 		return "", ""

@@ -4,8 +4,8 @@ import "strings"
 
 // crossCheck reports what only the whole configuration can tell: names that stand twice or
 // lead nowhere, addresses that two listeners want, routes that can never be reached.
-func (d *decoder) crossCheck(c *Config) {
-	d.listeners(c)
+func (d *decoder) crossCheck(c *Config, file string) {
+	d.listeners(c, file)
 	upstreams := make(map[string]Origin)
 	for _, u := range c.Upstreams {
 		d.unique(upstreams, u.Name, "upstream")
@@ -53,7 +53,7 @@ func (d *decoder) refers(upstreams map[string]Origin, name Value[string]) {
 	}
 }
 
-func (d *decoder) listeners(c *Config) {
+func (d *decoder) listeners(c *Config, file string) {
 	names, addresses := make(map[string]Origin), make(map[string]Origin)
 	for _, l := range c.Listeners {
 		d.unique(names, l.Name, "listener")
@@ -65,7 +65,7 @@ func (d *decoder) listeners(c *Config) {
 		}
 	}
 	if len(c.Listeners) == 0 {
-		d.errorAt(Origin{}, "there is no listener").hint(`add listeners { listener "http" { address "0.0.0.0:8080" } }`)
+		d.errorAt(Origin{File: file}, "there is no listener").hint(`add listeners { listener "http" { address "0.0.0.0:8080" } }`)
 	}
 }
 

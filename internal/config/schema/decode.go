@@ -17,12 +17,8 @@ type decoder struct {
 	written map[place]Origin
 	// owner names the block that a block belongs to, for keys that are limited to some.
 	owner map[any]string
-}
-
-// place is a key of one block of the Config.
-type place struct {
-	block any
-	key   *Key
+	// suggested counts the unknown words that were compared with the known ones.
+	suggested int
 }
 
 // problem lets a caller add to the diagnostic it just made.
@@ -58,21 +54,21 @@ func (d *decoder) problem(g kdl.Diagnostic) problem {
 
 func (d *decoder) from(at kdl.Span) Origin { return Origin{Kind: Written, Span: at, File: d.file} }
 
-// nodes decodes the nodes of one file's top level into c.
-func (d *decoder) nodes(c *Config, nodes []*kdl.Node) {
-	s := table()[""]
-	for _, n := range nodes {
-		if n.Name.Text != "include" {
-			d.child(s, c, n)
-		}
-	}
+// place is a key of one block of the Config.
+type place struct {
+	block any
+	key   *Key
 }
+
+// topNode decodes one node of a file's top level into c.
+func (d *decoder) topNode(c *Config, n *kdl.Node) { d.child(table()[""], c, n) }
 
 // block decodes the contents of n into b, a block that s describes.
 func (d *decoder) block(s *spec, b any, n *kdl.Node) {
 	if p, ok := b.(placed); ok && !p.block().From.IsSet() {
 		p.block().From = d.from(n.Name.Span)
 	}
+	d.annotations(n)
 	d.arguments(s, b, n)
 	for _, e := range n.Entries {
 		if e.Name == nil {
@@ -90,6 +86,18 @@ func (d *decoder) block(s *spec, b any, n *kdl.Node) {
 	d.required(s, b, n)
 	if s.finish != nil {
 		s.finish(d, b)
+	}
+}
+
+// annotations refuses type annotations: none has a meaning here.
+func (d *decoder) annotations(n *kdl.Node) {
+	if n.Type != nil {
+		d.errorSpan(n.Type.Span, "type annotation (%s) has no meaning here", n.Type.Text).hint("remove it")
+	}
+	for _, e := range n.Entries {
+		if e.Type != nil {
+			d.errorSpan(e.Type.Span, "type annotation (%s) has no meaning here", e.Type.Text).hint("remove it")
+		}
 	}
 }
 
@@ -121,10 +129,14 @@ func argumentCount(n int) string {
 // child decodes one node of a block.
 func (d *decoder) child(s *spec, b any, n *kdl.Node) {
 	k, _ := s.row(n.Name.Text)
+	if k != nil && k.Pending {
+		d.errorSpan(n.Name.Span, "%s is not built yet in this version", n.Name.Text).
+			hint("remove it; nothing here is accepted and ignored")
+	}
 	switch {
 	case k == nil || k.ArgOnly:
 		d.unknown(s, n.Name.Text, n.Name.Span)
-	case !d.allowedHere(k, b, n), !d.built(k, n):
+	case !d.allowedHere(k, b, n):
 	case k.Kind != Opens:
 		d.valueNode(b, k, n)
 	case k.Many || k.PerFile || k.Merges || d.first(b, k, n.Name.Span):
@@ -138,8 +150,13 @@ func (d *decoder) opens(b any, k *Key, n *kdl.Node) {
 		return
 	}
 	into := table()[k.Opens]
+	if k.Many || k.Merges {
+		d.written[place{b, k}] = d.from(n.Name.Span)
+	}
 	block := k.slot.open(b)
-	d.owner[block] = k.Block
+	if k.Opens == "limits" || k.Opens == "timeouts" {
+		d.owner[block] = k.Block
+	}
 	if k.Merges {
 		d.merged(into, block, n)
 		return
@@ -149,13 +166,16 @@ func (d *decoder) opens(b any, k *Key, n *kdl.Node) {
 
 // valueNode decodes a node that is a value: its arguments, or pairs in its block.
 func (d *decoder) valueNode(b any, k *Key, n *kdl.Node) {
-	if !k.Many && !d.first(b, k, n.Name.Span) {
+	if k.Many {
+		d.written[place{b, k}] = d.from(n.Name.Span)
+	} else if !d.first(b, k, n.Name.Span) {
 		return
 	}
 	if k.Kind == Edits || k.Kind == Renames {
 		d.pairs(b, k, n)
 		return
 	}
+	d.annotations(n)
 	for _, e := range n.Entries {
 		if e.Name != nil {
 			d.errorSpan(e.Name.Span, "%s takes no property %q", k.Name, e.Name.Text).hint("write the value as an argument: %s %s", k.Name, e.Value.Raw)
@@ -163,10 +183,16 @@ func (d *decoder) valueNode(b any, k *Key, n *kdl.Node) {
 		}
 	}
 	if n.HasBlock && len(n.Children) > 0 {
-		d.errorSpan(n.Block, "%s takes no block", k.Name).hint("write %s with a %s", k.Name, k.Kind)
+		d.errorSpan(n.Name.Span, "%s takes no block", k.Name).hint("%s: %s", k.Name, k.Doc)
 		return
 	}
 	d.value(b, k, n.Name.Span, n.Entries)
+}
+
+// tried reports whether key k of block b was written, be it wrongly.
+func (d *decoder) tried(b any, k *Key) bool {
+	_, ok := d.written[place{b, k}]
+	return ok
 }
 
 // first reports whether key k of block b is written for the first time, and says so where
@@ -181,16 +207,6 @@ func (d *decoder) first(b any, k *Key, at kdl.Span) bool {
 	return true
 }
 
-// built refuses a key that this version doesn't act on.
-func (d *decoder) built(k *Key, n *kdl.Node) bool {
-	if !k.Pending {
-		return true
-	}
-	d.errorSpan(n.Name.Span, "%s is not built yet in this version", n.Name.Text).
-		hint("remove it; it would be ignored, and nothing here is accepted and ignored")
-	return false
-}
-
 // allowedHere refuses a key outside of the blocks it is limited to.
 func (d *decoder) allowedHere(k *Key, b any, n *kdl.Node) bool {
 	if k.In == nil || slices.Contains(k.In, d.encloses(b)) {
@@ -202,8 +218,8 @@ func (d *decoder) allowedHere(k *Key, b any, n *kdl.Node) bool {
 			places[i] = "top level"
 		}
 	}
-	d.errorSpan(n.Name.Span, "%s has no effect in the %s of a %s", k.Name, k.Block, d.encloses(b)).
-		hint("write it in the %s of: %s", k.Block, strings.Join(places, ", "))
+	d.errorSpan(n.Name.Span, "%s has no effect in the %s of %s", k.Name, k.Block, withArticle(d.encloses(b))).
+		hint("write it in %s of: %s", k.Block, strings.Join(places, ", "))
 	return false
 }
 
@@ -213,17 +229,7 @@ func (d *decoder) encloses(b any) string { return d.owner[b] }
 // required reports the keys that the block can't do without.
 func (d *decoder) required(s *spec, b any, n *kdl.Node) {
 	for _, k := range s.rows {
-		if !k.Required || k.slot.at == nil {
-			continue
-		}
-		set := false
-		switch v := k.slot.at(b).(type) {
-		case sourced:
-			set = v.origin().IsSet()
-		case *[]Value[string]:
-			set = len(*v) > 0
-		}
-		if _, tried := d.written[place{b, k}]; !set && !tried {
+		if k.Required && !d.tried(b, k) {
 			p := d.errorSpan(n.Name.Span, "%s needs %s", n.Name.Text, k.Name)
 			if k.ArgOnly || slices.Contains(s.args, k.Name) {
 				p.hint("write %s %q", n.Name.Text, strings.ToUpper(k.Name))
@@ -232,65 +238,6 @@ func (d *decoder) required(s *spec, b any, n *kdl.Node) {
 			}
 		}
 	}
-}
-
-// unknown reports a key that the block doesn't have, with the nearest one that it has.
-func (d *decoder) unknown(s *spec, name string, at kdl.Span) {
-	in := s.name
-	if in == "" {
-		in = "the top level"
-	}
-	p := d.errorSpan(at, "unknown key %q in %s", name, in)
-	if near := nearest(s, name); near != "" {
-		p.hint("did you mean %q?", near)
-		return
-	}
-	var names []string
-	for _, k := range s.rows {
-		if !k.ArgOnly {
-			names = append(names, k.Name)
-		}
-	}
-	p.hint("%s knows: %s", in, strings.Join(names, ", "))
-}
-
-// nearest returns the spelling that differs least from name, if it differs little.
-func nearest(s *spec, name string) string {
-	best, bestDistance := "", 3
-	for spelling, i := range s.index {
-		if s.rows[i].ArgOnly {
-			continue
-		}
-		n := distance(name, spelling)
-		if n < bestDistance || n == bestDistance && spelling < best {
-			best, bestDistance = spelling, n
-		}
-	}
-	return best
-}
-
-// distance is the number of single-letter edits between two words (Levenshtein).
-func distance(a, b string) int {
-	if len(a) > 64 || len(a)-len(b) > 3 || len(b)-len(a) > 3 {
-		return 64
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // originOf returns where an optional block stands.

@@ -41,6 +41,21 @@ var kindNames = [...]string{
 // String names the kind in words.
 func (k Kind) String() string { return kindNames[k] }
 
+// one names one value of the kind, with an article.
+func (k Kind) one() string {
+	switch k {
+	case Int, Ints:
+		return "a whole number"
+	case Bool:
+		return "a boolean"
+	case Size, Rate:
+		return "a size"
+	case Seconds:
+		return "a number of seconds"
+	}
+	return "a string"
+}
+
 // Key is one row of the table: all there is to know about one key of one
 // block.
 type Key struct {
@@ -70,9 +85,13 @@ type Key struct {
 
 	values []int64 // what Words mean for an Int
 	anyRaw bool    // control characters are welcome
-	check  func(text string) (problem, hint string)
-	slot   slot
-	preset any // Default, converted
+	// mayBeEmpty tells that an empty text is one, too.
+	mayBeEmpty bool
+	// inserts is what the second of TwoTexts may hold.
+	inserts expansion
+	check   func(text string) (problem, hint string)
+	slot    slot
+	preset  any // Default, converted
 }
 
 // ID names the key uniquely: "target.weight", or "system" at top level.
@@ -81,6 +100,17 @@ func (k *Key) ID() string {
 		return k.Name
 	}
 	return k.Block + "." + k.Name
+}
+
+// expansion says what ${...} may be in the key's text.
+func (k *Key) expansion() expansion {
+	switch k.Kind {
+	case Template:
+		return orVariable
+	case TwoTexts:
+		return k.inserts
+	}
+	return environmentOnly
 }
 
 // spec is one kind of block.

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +73,7 @@ func newLoader(opt Options) *loader {
 
 func (l *loader) finish() (*Config, *Sources, kdl.Diagnostics) {
 	if !l.d.diags.HasErrors() {
-		l.d.crossCheck(l.cfg)
+		l.d.crossCheck(l.cfg, l.sources.Names[0])
 	}
 	resolve(l.cfg)
 	return l.cfg, l.sources, l.d.diags
@@ -91,7 +92,7 @@ func (l *loader) file(path string, at kdl.Span, by string) {
 		problem("too many files or includes too deep").hint("at most %d files, nested %d deep", filesMax, includeDepthMax)
 		return
 	}
-	text, err := os.ReadFile(path)
+	text, err := readFile(path, by != "")
 	if err != nil {
 		if by == "" {
 			by = path
@@ -100,6 +101,20 @@ func (l *loader) file(path string, at kdl.Span, by string) {
 		return
 	}
 	l.text(path, text)
+}
+
+// readFile reads a file of at most the size that a text may have. An included file must be
+// a regular one: a pattern must not lead to a device that never ends.
+func readFile(path string, included bool) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || included && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	return io.ReadAll(io.LimitReader(f, kdl.DefaultBytesMax+1))
 }
 
 func (l *loader) text(name string, text []byte) {
@@ -118,7 +133,7 @@ func (l *loader) text(name string, text []byte) {
 		if n.Name.Text == "include" {
 			l.include(name, n)
 		} else {
-			l.d.nodes(l.cfg, []*kdl.Node{n})
+			l.d.topNode(l.cfg, n)
 		}
 	}
 	l.open = l.open[:len(l.open)-1]
@@ -132,7 +147,7 @@ func (l *loader) include(by string, n *kdl.Node) {
 		return
 	}
 	from := l.d.from(e.Value.Span)
-	pattern, ok := l.d.expand(e.Value.Text, false, &from)
+	pattern, ok := l.d.expand(e.Value.Text, environmentOnly, &from)
 	if !ok {
 		return
 	}

@@ -50,7 +50,7 @@ func matchBlocks() []blockDef {
 		args: []string{"name", "value"}, keys: fieldMatchKeys(checkFieldName), finish: finishFieldMatch,
 	}, {
 		name: "match query", doc: "A query parameter that must be there, or hold a value.",
-		args: []string{"name", "value"}, keys: fieldMatchKeys(checkName), finish: finishFieldMatch,
+		args: []string{"name", "value"}, keys: fieldMatchKeys(nil), finish: finishFieldMatch,
 	}}
 }
 

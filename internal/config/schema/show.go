@@ -3,28 +3,30 @@ package schema
 import (
 	"fmt"
 	"net/netip"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Show returns the effective configuration as KDL, with the origin of each value as a
-// comment.
+// comment. The text loads again and means the same: what is inherited, and defaults that
+// would win over a farther block if they were written, are commented out by /-.
 func Show(c *Config) []byte {
 	var b strings.Builder
-	showBlock(&b, table()[""], c, 0)
+	showBlock(&b, table()[""], c, "", 0)
 	return []byte(b.String())
 }
 
-func showBlock(b *strings.Builder, s *spec, block any, depth int) {
+func showBlock(b *strings.Builder, s *spec, block any, owner string, depth int) {
 	for _, k := range s.rows {
 		switch {
-		case k.Pending:
+		case k.Pending, k.In != nil && !slices.Contains(k.In, owner):
 		case k.Kind == Opens:
 			showBlocks(b, k, block, depth)
 		case !k.ArgOnly:
-			showValue(b, k, block, depth)
+			showValue(b, k, block, owner, depth)
 		}
 	}
 }
@@ -42,7 +44,7 @@ func showBlocks(b *strings.Builder, k *Key, block any, depth int) {
 			continue // its targets are shown in the upstream itself
 		}
 		var inner strings.Builder
-		showBlock(&inner, into, c, depth+1)
+		showBlock(&inner, into, c, k.Block, depth+1)
 		if inner.Len() == 0 {
 			continue
 		}
@@ -59,11 +61,20 @@ func showBlocks(b *strings.Builder, k *Key, block any, depth int) {
 	}
 }
 
-func showValue(b *strings.Builder, k *Key, block any, depth int) {
+func showValue(b *strings.Builder, k *Key, block any, owner string, depth int) {
 	for _, l := range lines(k.slot.at(block)) {
 		indent(b, depth)
+		if l.from.Kind == Inherited || l.from.Kind == Default && (yields(k, owner) || k.ID() == "respond.content-type") {
+			b.WriteString("/- ")
+		}
 		fmt.Fprintf(b, "%s %s // %s\n", k.Name, l.text, l.from)
 	}
+}
+
+// yields reports whether a default of k in a block of owner gives way to what a farther
+// block says.
+func yields(k *Key, owner string) bool {
+	return owner != "" && (k.Block == "timeouts" || k.Block == "limits")
 }
 
 func indent(b *strings.Builder, depth int) { b.WriteString(strings.Repeat("    ", depth)) }
@@ -144,101 +155,37 @@ func formatValue(v any) string {
 	case netip.Prefix:
 		return quote(v.String())
 	case Pattern:
-		return quote(v.Text)
+		return quoteRaw(v.Text)
 	case string:
 		return quote(v)
 	}
 	return fmt.Sprint(v)
 }
 
-func quote(s string) string {
-	r := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
-	return `"` + r.Replace(s) + `"`
-}
+// quote writes a text so that no part of it is taken for an environment variable.
+func quote(s string) string { return quoteRaw(strings.ReplaceAll(s, "${", "$${")) }
 
-// Diff says in words what the change from a to b means for traffic; nothing when it means
-// nothing.
-func Diff(a, b *Config) []string {
-	before, after := facts(a), facts(b)
-	var out []string
-	for key, was := range before {
-		if now, ok := after[key]; !ok {
-			out = append(out, key.describe("", was, "removed"))
-		} else if now != was {
-			out = append(out, key.describe(now, was, "changed"))
+// quoteRaw writes a KDL 2 string.
+func quoteRaw(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case unicode.IsPrint(r) || r == ' ':
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, r)
 		}
 	}
-	for key, now := range after {
-		if _, ok := before[key]; !ok {
-			out = append(out, key.describe(now, "", "added"))
-		}
-	}
-	sort.Strings(out)
-	return out
-}
-
-// fact is one value of a configuration by the path that leads to it.
-type fact struct{ where, key string }
-
-func (f fact) describe(now, was, what string) string {
-	switch what {
-	case "removed":
-		return fmt.Sprintf("%s: %s %s is removed", f.where, f.key, was)
-	case "added":
-		return fmt.Sprintf("%s: %s %s is added", f.where, f.key, now)
-	}
-	return fmt.Sprintf("%s: %s %s -> %s", f.where, f.key, was, now)
-}
-
-func facts(c *Config) map[fact]string {
-	all := make(map[fact]string)
-	gather(all, "the proxy", table()[""], c)
-	return all
-}
-
-func gather(all map[fact]string, where string, s *spec, block any) {
-	for _, k := range s.rows {
-		if k.Pending || k.ArgOnly {
-			continue
-		}
-		if k.Kind != Opens {
-			ls := lines(k.slot.at(block))
-			texts := make([]string, len(ls))
-			for i, l := range ls {
-				texts[i] = l.text
-			}
-			if len(texts) > 0 {
-				all[fact{where, k.Name}] = strings.Join(texts, ", ")
-			}
-			continue
-		}
-		gatherBlocks(all, where, k, block)
-	}
-}
-
-func gatherBlocks(all map[fact]string, where string, k *Key, block any) {
-	into := table()[k.Opens]
-	if k.slot.each == nil {
-		if c := k.slot.at(block); c != nil {
-			inner := where
-			if c != block {
-				inner = strings.TrimPrefix(where+", "+k.Name, "the proxy, ")
-			}
-			if !(c == block && k.Name == "targets") {
-				gather(all, inner, into, c)
-			}
-		}
-		return
-	}
-	for i, c := range k.slot.each(block) {
-		name := strconv.Itoa(i + 1)
-		if len(into.args) > 0 {
-			if a, _ := into.row(into.args[0]); a != nil {
-				if ls := lines(a.slot.at(c)); len(ls) > 0 {
-					name = ls[0].text
-				}
-			}
-		}
-		gather(all, strings.TrimPrefix(where+", "+k.Name+" "+name, "the proxy, "), into, c)
-	}
+	b.WriteByte('"')
+	return b.String()
 }
