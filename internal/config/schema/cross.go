@@ -1,30 +1,63 @@
 package schema
 
-import "strings"
+import (
+	"maps"
+	"net"
+	"slices"
+	"strings"
+)
 
 // crossCheck reports what only the whole configuration can tell: names that stand twice or
-// lead nowhere, addresses that two listeners want, routes that can never be reached.
+// lead nowhere, addresses that two listeners want, routes that can never be reached. file
+// is what is blamed for what is missing altogether.
 func (d *decoder) crossCheck(c *Config, file string) {
+	sound := !d.diags.HasErrors()
 	d.listeners(c, file)
-	upstreams := make(map[string]Origin)
+	upstreams := make(map[string]Origin, len(c.Upstreams))
 	for _, u := range c.Upstreams {
 		d.unique(upstreams, u.Name, "upstream")
 	}
-	routes := make(map[string]Origin)
+	routes, used := make(map[string]Origin, len(c.Routes)), make(map[string]bool)
 	for _, r := range c.Routes {
 		d.unique(routes, r.Name, "route")
-		d.refers(upstreams, r.Upstream)
-		d.refers(upstreams, r.Fallback)
-		if r.Split != nil {
-			for _, u := range r.Split.Upstreams {
-				d.refers(upstreams, u.Name)
+		for _, name := range references(r) {
+			used[name.V] = true
+			d.refers(upstreams, name)
+		}
+	}
+	if !sound {
+		return // what is missing in a route may be what tells it from another
+	}
+	d.unreachable(c)
+	for _, u := range c.Upstreams {
+		if !used[u.Name.V] {
+			d.warnAt(u.From, "upstream %q is not used by any route", u.Name.V)
+		}
+	}
+}
+
+// references returns the names of upstreams that a route holds.
+func references(r *Route) []Value[string] {
+	var names []Value[string]
+	for _, name := range []Value[string]{r.Upstream, r.Fallback} {
+		if name.IsSet() {
+			names = append(names, name)
+		}
+	}
+	if r.Split != nil {
+		for _, u := range r.Split.Upstreams {
+			if u.Name.IsSet() {
+				names = append(names, u.Name)
 			}
 		}
 	}
-	d.unreachable(c)
+	return names
 }
 
 func (d *decoder) unique(seen map[string]Origin, name Value[string], what string) {
+	if !name.IsSet() {
+		return
+	}
 	if first, twice := seen[name.V]; twice {
 		d.errorAt(name.From, "%s %q stands twice", what, name.V).hint("rename one of them").related(first, "the first one is here")
 		return
@@ -33,21 +66,15 @@ func (d *decoder) unique(seen map[string]Origin, name Value[string], what string
 }
 
 func (d *decoder) refers(upstreams map[string]Origin, name Value[string]) {
-	if !name.IsSet() {
-		return
-	}
 	if _, ok := upstreams[name.V]; ok {
 		return
 	}
 	p := d.errorAt(name.From, "there is no upstream %q", name.V)
-	best, least := "", 4
-	for have := range upstreams {
-		if n := distance(name.V, have); n < least || n == least && have < best {
-			best, least = have, n
-		}
+	if d.suggested++; d.suggested > suggestionsMax {
+		return
 	}
-	if best != "" {
-		p.hint("did you mean %q?", best)
+	if near := nearest(slices.Sorted(maps.Keys(upstreams)), name.V); near != "" {
+		p.hint("did you mean %q?", near)
 	} else {
 		p.hint("add it to upstreams")
 	}
@@ -58,14 +85,41 @@ func (d *decoder) listeners(c *Config, file string) {
 	for _, l := range c.Listeners {
 		d.unique(names, l.Name, "listener")
 		for _, a := range l.Addresses {
-			if strings.HasSuffix(a.V, ":0") {
-				continue
-			}
-			d.unique(addresses, a, "address")
+			d.address(addresses, a)
 		}
+	}
+	if m := c.Observability.Metrics.Address; m.IsSet() {
+		d.address(addresses, m)
+	} else {
+		d.address(addresses, Value[string]{V: defaultMetricsAddress, From: Origin{Kind: Default}})
 	}
 	if len(c.Listeners) == 0 {
 		d.errorAt(Origin{File: file}, "there is no listener").hint(`add listeners { listener "http" { address "0.0.0.0:8080" } }`)
+	}
+}
+
+// address reports an address that stands twice. Port 0 is a new port each time.
+func (d *decoder) address(seen map[string]Origin, a Value[string]) {
+	host, port, _ := net.SplitHostPort(a.V)
+	if port == "0" {
+		return
+	}
+	switch host {
+	case "":
+		host = "::"
+	case "localhost":
+		host = "127.0.0.1"
+	}
+	key := net.JoinHostPort(host, port)
+	first, twice := seen[key]
+	switch {
+	case twice && a.From.Kind == Default:
+		d.errorAt(first, "address %q is that of the metrics", a.V).
+			hint("use another one, or move the metrics: observability { metrics { address \"127.0.0.1:9091\" } }")
+	case twice:
+		d.errorAt(a.From, "address %q stands twice", a.V).hint("use another one").related(first, "the first one is here")
+	default:
+		seen[key] = a.From
 	}
 }
 
@@ -83,23 +137,36 @@ func (d *decoder) unreachable(c *Config) {
 	}
 }
 
+// matchKey is the same for routes that take the same requests at the same priority.
 func matchKey(r *Route) string {
 	var b strings.Builder
-	b.WriteString(r.Priority.text())
+	b.WriteString(formatValue(r.Priority.V))
 	m := &r.Matches
-	for _, list := range [][]Value[string]{m.Hosts, m.Paths, m.PathPrefixes, m.PathRegexes, m.Methods} {
-		b.WriteString("\x00")
-		for _, v := range list {
-			b.WriteString("\x01" + v.V)
+	for i, list := range [][]Value[string]{m.Hosts, m.Paths, m.PathPrefixes, m.PathRegexes, m.Methods} {
+		words := make([]string, len(list))
+		for j, v := range list {
+			if words[j] = v.V; i == 0 {
+				words[j] = strings.ToLower(v.V)
+			}
 		}
+		appendSet(&b, words)
 	}
 	for _, list := range [][]*FieldMatch{m.Headers, m.Queries} {
-		b.WriteString("\x00")
-		for _, f := range list {
-			b.WriteString("\x01" + f.Name.V + "\x02" + f.Value.V + "\x02" + f.Regex.V)
+		words := make([]string, len(list))
+		for j, f := range list {
+			words[j] = f.Name.V + "\x02" + f.Value.V + "\x02" + f.Regex.V
 		}
+		appendSet(&b, words)
 	}
 	return b.String()
 }
 
-func (v Value[T]) text() string { return formatValue(any(v.V)) }
+// appendSet appends words without regard to their order and repetition.
+func appendSet(b *strings.Builder, words []string) {
+	b.WriteByte(0)
+	slices.Sort(words)
+	for _, w := range slices.Compact(words) {
+		b.WriteByte(1)
+		b.WriteString(w)
+	}
+}

@@ -43,6 +43,10 @@ func (d *decoder) errorAt(at Origin, format string, args ...any) problem {
 	return d.problem(kdl.Errorf(at.File, at.Span, format, args...))
 }
 
+func (d *decoder) warnAt(at Origin, format string, args ...any) problem {
+	return d.problem(kdl.Warningf(at.File, at.Span, format, args...))
+}
+
 func (d *decoder) errorSpan(at kdl.Span, format string, args ...any) problem {
 	return d.problem(kdl.Errorf(d.file, at, format, args...))
 }

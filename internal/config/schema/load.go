@@ -1,8 +1,11 @@
 package schema
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +24,8 @@ const (
 type Options struct {
 	// Env looks up environment variables; nil is os.LookupEnv.
 	Env func(name string) (string, bool)
+	// Files is where files are read from, for tests; nil is the file system of the machine.
+	Files fs.FS
 }
 
 // Sources are the texts of a configuration by file name, in the order they were read.
@@ -32,17 +37,12 @@ type Sources struct {
 // Text returns the text of a file, for printing diagnostics.
 func (s *Sources) Text(name string) []byte { return s.Texts[name] }
 
-func (s *Sources) add(name string, text []byte) {
-	s.Names = append(s.Names, name)
-	s.Texts[name] = text
-}
-
 // Load reads the configuration at path with everything it includes. It returns every
 // problem; the Config is complete only when none of them is an error.
 func Load(path string, opt Options) (*Config, *Sources, kdl.Diagnostics) {
 	l := newLoader(opt)
 	l.file(path, kdl.Span{}, "")
-	return l.finish()
+	return l.finish(path)
 }
 
 // LoadBytes is Load for a text that is at hand; name is what diagnostics call it and what
@@ -50,84 +50,102 @@ func Load(path string, opt Options) (*Config, *Sources, kdl.Diagnostics) {
 func LoadBytes(name string, text []byte, opt Options) (*Config, *Sources, kdl.Diagnostics) {
 	l := newLoader(opt)
 	l.text(name, text)
-	return l.finish()
+	return l.finish(name)
 }
 
 type loader struct {
 	cfg     *Config
 	sources *Sources
+	files   fs.FS // nil is the machine's
 	d       *decoder
 	open    []string // files being read, the outermost first
+	// included is where each file was included first.
+	included map[string]Origin
+	garbled  bool // a text could not be read in full
 }
 
 func newLoader(opt Options) *loader {
 	if opt.Env == nil {
 		opt.Env = os.LookupEnv
 	}
-	cfg := new(Config)
 	return &loader{
-		cfg: cfg, sources: &Sources{Texts: make(map[string][]byte)},
-		d: &decoder{env: opt.Env, written: make(map[place]Origin), owner: make(map[any]string)},
+		cfg: new(Config), sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files,
+		d:        &decoder{env: opt.Env, written: make(map[place]Origin), owner: make(map[any]string)},
+		included: make(map[string]Origin),
 	}
 }
 
-func (l *loader) finish() (*Config, *Sources, kdl.Diagnostics) {
-	if !l.d.diags.HasErrors() {
-		l.d.crossCheck(l.cfg, l.sources.Names[0])
+// finish checks the whole, unless a part of it is missing, and completes it. file is the
+// outermost one.
+func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
+	if !l.garbled {
+		l.d.crossCheck(l.cfg, file)
 	}
 	resolve(l.cfg)
+	l.sort()
 	return l.cfg, l.sources, l.d.diags
 }
 
-// file reads one file; at is the include that names it in the file by.
+// sort puts the diagnostics in the order of the files and of their texts.
+func (l *loader) sort() {
+	order := make(map[string]int, len(l.sources.Names))
+	for i, name := range l.sources.Names {
+		order[name] = i
+	}
+	slices.SortStableFunc(l.d.diags, func(a, b kdl.Diagnostic) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Span.Start.Offset, b.Span.Start.Offset))
+	})
+}
+
+// file reads one file; at is the place in the file by that includes it.
 func (l *loader) file(path string, at kdl.Span, by string) {
-	problem := func(format string, args ...any) problem {
-		return l.d.problem(kdl.Errorf(by, at, format, args...))
-	}
-	switch {
-	case slices.Contains(l.open, path):
-		problem("%s includes itself", path).hint("remove the include that closes the circle")
-		return
-	case len(l.open) >= includeDepthMax || len(l.sources.Names) >= filesMax:
-		problem("too many files or includes too deep").hint("at most %d files, nested %d deep", filesMax, includeDepthMax)
-		return
-	}
-	text, err := readFile(path, by != "")
+	text, err := l.read(path, by != "")
 	if err != nil {
 		if by == "" {
 			by = path
 		}
-		problem("%v", err).hint("check the path and its permissions")
+		l.d.problem(kdl.Errorf(by, at, "%v", err)).hint("check the path and its permissions")
+		l.garbled = true
 		return
 	}
 	l.text(path, text)
 }
 
-// readFile reads a file of at most the size that a text may have. An included file must be
-// a regular one: a pattern must not lead to a device that never ends.
-func readFile(path string, included bool) ([]byte, error) {
-	f, err := os.Open(path)
+// read reads a file of at most the size that a text may have. An included file must be a
+// regular one: a pattern must not lead to a device that never ends.
+func (l *loader) read(path string, included bool) ([]byte, error) {
+	var f fs.File
+	var err error
+	if l.files != nil {
+		f, err = l.files.Open(filepath.Clean(path))
+	} else {
+		if included {
+			if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+				return nil, fmt.Errorf("%s is no regular file", path)
+			}
+		}
+		f, err = os.Open(path)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || included && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
-	}
-	return io.ReadAll(io.LimitReader(f, kdl.DefaultBytesMax+1))
+	text, err := io.ReadAll(io.LimitReader(f, kdl.DefaultBytesMax+1))
+	return text, errors.Join(err, f.Close())
 }
 
 func (l *loader) text(name string, text []byte) {
-	l.sources.add(name, text)
+	l.sources.Names = append(l.sources.Names, name)
+	l.sources.Texts[name] = text
 	doc, diags := kdl.Parse(name, text, kdl.Options{})
 	for i := range diags {
 		diags[i].Message = "parse error: " + diags[i].Message
 	}
 	l.d.diags = append(l.d.diags, diags...)
 	if diags.HasErrors() {
+		l.garbled = true
 		return
 	}
-	l.open = append(l.open, name)
+	l.open = append(l.open, l.identity(name))
 	for _, n := range doc.Nodes {
 		l.d.file = name
 		if n.Name.Text == "include" {
@@ -139,31 +157,16 @@ func (l *loader) text(name string, text []byte) {
 	l.open = l.open[:len(l.open)-1]
 }
 
-// include reads the files that an include names by a pattern relative to its own file.
-func (l *loader) include(by string, n *kdl.Node) {
-	e := n.Arg(0)
-	if e == nil || e.Value.Kind != kdl.String || len(n.Entries) != 1 || n.HasBlock {
-		l.d.errorSpan(n.Name.Span, "include takes one pattern").hint(`write include "conf.d/*.kdl"`)
-		return
+// identity returns a name that all paths to one file share.
+func (l *loader) identity(path string) string {
+	if l.files != nil {
+		return filepath.Clean(path)
 	}
-	from := l.d.from(e.Value.Span)
-	pattern, ok := l.d.expand(e.Value.Text, environmentOnly, &from)
-	if !ok {
-		return
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
 	}
-	if !filepath.IsAbs(pattern) {
-		pattern = filepath.Join(filepath.Dir(by), pattern)
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
 	}
-	found, err := filepath.Glob(pattern)
-	if err != nil || len(found) == 0 {
-		l.d.errorSpan(e.Value.Span, "include %q names no file", pattern).hint("check the path; it is relative to the file that includes")
-		return
-	}
-	for _, f := range found {
-		l.file(f, e.Value.Span, by)
-		l.d.file = by
-	}
+	return path
 }
-
-// String describes the sources for logs.
-func (s *Sources) String() string { return fmt.Sprintf("%d files", len(s.Names)) }

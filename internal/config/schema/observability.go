@@ -7,6 +7,9 @@ type Observability struct {
 	Logging Logging
 }
 
+// defaultMetricsAddress is where metrics are served when nobody says otherwise.
+const defaultMetricsAddress = "127.0.0.1:9090"
+
 // Metrics is the listener for scrapes.
 type Metrics struct {
 	Block
@@ -41,7 +44,7 @@ func observabilityBlocks() []blockDef {
 	}, {
 		name: "metrics", doc: "A listener of its own that carries metrics only.",
 		keys: []Key{
-			{Name: "address", Kind: Address, Default: "127.0.0.1:9090", check: checkListen, Doc: "address and port; port 0 takes a free one",
+			{Name: "address", Kind: Address, Default: defaultMetricsAddress, check: checkListen, Doc: "address and port; port 0 takes a free one",
 				slot: value(func(m *Metrics) any { return &m.Address })},
 			{Name: "path", Kind: Text, Default: "/metrics", check: checkPath, Doc: "path of the scrape",
 				slot: value(func(m *Metrics) any { return &m.Path })},

@@ -49,6 +49,9 @@ func showBlocks(b *strings.Builder, k *Key, block any, depth int) {
 			continue
 		}
 		indent(b, depth)
+		if !holdsLive(inner.String()) {
+			b.WriteString("/- ")
+		}
 		b.WriteString(k.Name)
 		if len(into.args) > 0 {
 			if a, _ := into.row(into.args[0]); a.ArgOnly {
@@ -59,6 +62,17 @@ func showBlocks(b *strings.Builder, k *Key, block any, depth int) {
 		indent(b, depth)
 		b.WriteString("}\n")
 	}
+}
+
+// holdsLive reports whether one of the lines is a value that isn't commented out.
+func holdsLive(shown string) bool {
+	for line := range strings.Lines(shown) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "/-") && !strings.HasSuffix(line, "{") && line != "}" {
+			return true
+		}
+	}
+	return false
 }
 
 func showValue(b *strings.Builder, k *Key, block any, owner string, depth int) {
