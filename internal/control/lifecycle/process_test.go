@@ -46,7 +46,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(clock.Stop)
 	state := &State{}
 	f.Process = New(Options{
-		ConfigFile: filepath.Join(f.dir, "config.kdl"), Log: slog.New(lines{f.logs}), Engine: f, Metrics: f,
+		ConfigFile: filepath.Join(f.dir, "config.kdl"), Log: newLineLogger(f.logs), Engine: f, Metrics: f,
 		Registry: listen.NewRegistry(listen.Options{Clock: clock, Handler: f}), State: state, NotReady: state.NotReady,
 		Version: admin.Version{Version: "test"},
 		Scrape: func(path string) http.Handler {
@@ -180,6 +180,8 @@ func (f *fixture) ask(c net.Conn, line string) string {
 	}
 	return strings.TrimSpace(string(buf[:n]))
 }
+
+func newLineLogger(to chan string) *slog.Logger { return slog.New(lines{to}) }
 
 // lines is a log handler that sends each record as one line.
 type lines struct{ to chan string }
