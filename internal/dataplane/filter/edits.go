@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -48,7 +49,7 @@ type line struct {
 // CompileEdits compiles edits. Whatever their order in the list, removals come first,
 // then renamings, then sets, then additions. The error names the edit that is wrong: a
 // name that is no token (RFC 9110 section 5.6.2), one that the proxy must write itself
-// (framing and hop-by-hop fields), a change that would leave a request without Host or
+// (framing, hop-by-hop fields and Expect; also when spelled with underscores), a change that would leave a request without Host or
 // with two, the same name set or renamed twice, or a value that is no template.
 func CompileEdits(edits []Edit) (*Edits, error) {
 	e := &Edits{}
@@ -87,6 +88,9 @@ func (e *Edits) compile(edit *Edit) error {
 		return e.compileRename(lower, edit)
 	}
 	value, err := CompileTemplate(edit.Value)
+	if err == nil && lower == "host" {
+		err = value.checkHost()
+	}
 	if err != nil {
 		return fmt.Errorf("value of field %q: %w", edit.Name, err)
 	}
@@ -132,10 +136,11 @@ func checkName(name string) error {
 	if !isToken(name) {
 		return fmt.Errorf("%q is not a field name", name)
 	}
-	switch message.Classify([]byte(name)) {
-	case message.FieldConnection, message.FieldContentLength, message.FieldKeepAlive,
-		message.FieldProxyConnection, message.FieldTE, message.FieldTrailer,
-		message.FieldTransferEncoding, message.FieldUpgrade:
+	switch message.Classify([]byte(strings.ReplaceAll(name, "_", "-"))) {
+	case message.FieldConnection, message.FieldContentLength, message.FieldExpect,
+		message.FieldHTTP2Settings, message.FieldKeepAlive, message.FieldProxyAuthenticate,
+		message.FieldProxyAuthorization, message.FieldProxyConnection, message.FieldTE,
+		message.FieldTrailer, message.FieldTransferEncoding, message.FieldUpgrade:
 		return fmt.Errorf("field %q can't be edited: the proxy writes it for each connection", name)
 	}
 	return nil
@@ -143,7 +148,8 @@ func checkName(name string) error {
 
 // Apply carries out the edits on h: it marks lines as dropped and appends lines to
 // h.Extra. Removals and sets also take away lines that stand in Extra already, which the
-// proxy itself has added. Values of sets and additions see h as
+// proxy itself has added, and received lines whose name differs only in underscores for
+// hyphens: many servers take X_User for X-User. Values of sets and additions see h as
 // removals and renamings left it, before any set: ${header:X} in the value that X is set
 // to is the value received. An empty value is written as such.
 func (e *Edits) Apply(h *message.Head, v *Vars) {
@@ -183,13 +189,53 @@ func (l *line) append(h *message.Head, v *Vars) {
 	h.Extra = append(h.Extra, '\r', '\n')
 }
 
-// drop marks the lines of a name, given in lower case, as not to be written.
+// checkHost returns an error unless the template can only make a host with or without
+// port (RFC 9110 section 7.2): text of the client other than the host that was checked on
+// arrival could name any other.
+func (t *Template) checkHost() error {
+	if len(t.parts) == 0 {
+		return errors.New("it is empty")
+	}
+	for i := range t.parts {
+		p := &t.parts[i]
+		switch p.variable {
+		case varMethod, varPath, varQuery, varMarkedQuery, varHeader:
+			return errors.New("text of the client is not allowed here, except ${host}")
+		}
+		for j := range len(p.text) {
+			if c := p.text[j]; c >= 0x80 || strings.IndexByte(" \"#/<>?@\\^`{|}", c) >= 0 {
+				return fmt.Errorf("%q can't stand in a host", p.text[j:j+1])
+			}
+		}
+	}
+	return nil
+}
+
+// drop marks the lines of a name, given in lower case, and its look-alikes as not to be
+// written.
 func drop(h *message.Head, name string) {
 	for i := range h.Fields {
-		if message.EqualFold(h.FieldName(i), name) {
+		if alike(h.FieldName(i), name) {
 			h.Fields[i].Dropped = true
 		}
 	}
+}
+
+// alike reports whether name equals lower, letter case and underscores for hyphens aside.
+func alike(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i, c := range name {
+		want := lower[i]
+		if c-'A' < 26 {
+			c |= 0x20
+		}
+		if c != want && (c != '_' || want != '-') && (c != '-' || want != '_') {
+			return false
+		}
+	}
+	return true
 }
 
 // isToken reports whether s is a token (RFC 9110 section 5.6.2).

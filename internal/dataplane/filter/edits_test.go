@@ -42,6 +42,41 @@ func TestEdits(t *testing.T) {
 	}
 }
 
+func TestEditsTakeAwayLookAlikes(t *testing.T) {
+	tests := []struct {
+		edit Edit
+		want string
+	}{
+		{Edit{Set, "X-User", "alice"}, "XUser: c\r\nX-User: alice\r\n"},
+		{Edit{Set, "X_User", "alice"}, "XUser: c\r\nX_User: alice\r\n"},
+		{Edit{Remove, "x-user", ""}, "XUser: c\r\n"},
+		{Edit{Set, "X-Use", "alice"}, "X_User: a\r\nx-useR: b\r\nXUser: c\r\nX-Use: alice\r\n"},
+	}
+	for _, tt := range tests {
+		e, err := CompileEdits([]Edit{tt.edit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := headOf([2]string{"X_User", "a"}, [2]string{"x-useR", "b"}, [2]string{"XUser", "c"})
+		e.Apply(h, &Vars{Head: h})
+		if got := string(h.AppendFields(nil)); got != tt.want {
+			t.Errorf("fields after %v = %q, want %q", tt.edit, got, tt.want)
+		}
+	}
+}
+
+func TestHostValue(t *testing.T) {
+	for value, want := range map[string]bool{
+		"up.example": true, "up.example:8080": true, "${host}": true, "[::1]:80": true, "${upstream}.internal": true,
+		"": false, "${header:X-Host}": false, "${path}": false, "${query}": false, "a?${query}": false,
+		"${method}": false, "a b": false, "a/b": false, "u@a": false, "ä": false,
+	} {
+		if _, err := CompileEdits([]Edit{{Set, "host", value}}); (err == nil) != want {
+			t.Errorf("CompileEdits(set Host %q) = %v, want success %v", value, err, want)
+		}
+	}
+}
+
 func TestEditsSkipDroppedLines(t *testing.T) {
 	e, err := CompileEdits([]Edit{{Rename, "A", "B"}, {Set, "C", "${header:A}"}})
 	if err != nil {
@@ -76,7 +111,8 @@ func TestCompileEditsErrors(t *testing.T) {
 	}
 	for _, name := range []string{
 		"Content-Length", "transfer-encoding", "CONNECTION", "Upgrade", "Trailer", "TE",
-		"Keep-Alive", "Proxy-Connection",
+		"Keep-Alive", "Proxy-Connection", "Expect", "HTTP2-Settings", "Proxy-Authorization",
+		"Proxy-Authenticate", "Transfer_Encoding", "CONTENT_LENGTH", "Keep_Alive",
 	} {
 		for op := Remove; op <= Add; op++ {
 			tests = append(tests, struct {
