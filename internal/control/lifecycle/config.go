@@ -38,18 +38,24 @@ func ReadConfig(path string) (*schema.Config, *Loaded, error) {
 }
 
 // NewConfigError makes an error of diagnostics that hold one. textOf gives the text of a
-// file for the report.
+// file for the report. Lines with a place come first: a log line has room for a few only.
 func NewConfigError(diags kdl.Diagnostics, textOf func(file string) []byte) *ConfigError {
 	e := &ConfigError{Kind: kindValidation, Report: string(diags.AppendText(nil, textOf))}
+	var placeless []string
 	for _, d := range diags {
-		if d.Severity != kdl.Error {
+		switch {
+		case d.Severity != kdl.Error:
 			continue
+		case d.Span.IsValid():
+			e.Lines = append(e.Lines, d.String())
+		default:
+			placeless = append(placeless, d.String())
 		}
-		e.Lines = append(e.Lines, d.String())
 		if strings.HasPrefix(d.Message, kindParse) {
 			e.Kind = kindParse
 		}
 	}
+	e.Lines = append(e.Lines, placeless...)
 	return e
 }
 
