@@ -140,6 +140,7 @@ func (p *proxy) url(path string) string {
 // expand completes a configuration: $HTTP, $DIR and $METRICS get the proxy's values, and
 // what every test needs is added.
 func (p *proxy) expand(text string) string {
+	text = strings.TrimRight(text, "\n") + "\n"
 	if !strings.Contains(text, "system {") {
 		text += `
 system {
