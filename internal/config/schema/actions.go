@@ -138,7 +138,7 @@ func finishRewrite(d *decoder, b any) {
 		}
 	}
 	switch {
-	case len(set) == 0:
+	case len(set) == 0 && !d.triedAny(r):
 		d.errorAt(r.From, "rewrite is empty").hint("add one of strip-prefix, replace-prefix and path-regex")
 	case len(set) > 1:
 		d.errorAt(set[1].from, "rewrite has both %s and %s", set[0].name, set[1].name).

@@ -199,6 +199,16 @@ func (d *decoder) tried(b any, k *Key) bool {
 	return ok
 }
 
+// triedAny reports whether any key of block b was written, be it wrongly.
+func (d *decoder) triedAny(b any) bool {
+	for p := range d.written {
+		if p.block == b {
+			return true
+		}
+	}
+	return false
+}
+
 // first reports whether key k of block b is written for the first time, and says so where
 // it is not.
 func (d *decoder) first(b any, k *Key, at kdl.Span) bool {

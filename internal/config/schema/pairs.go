@@ -9,8 +9,8 @@ func (d *decoder) pairValue(b any, k *Key, entries []*kdl.Entry) {
 	strict.inserts = environmentOnly
 	first, ok1 := d.text(&strict, entries[0], &from)
 	loose.mayBeEmpty = true
-	if entries[1].Value.Text == "" {
-		loose.check = nil
+	if k.check == nil || entries[1].Value.Text == "" {
+		loose.check = checkReplacement
 	}
 	second, ok2 := d.text(&loose, entries[1], &to)
 	if ok1 && ok2 {

@@ -18,17 +18,17 @@ func timeoutBlocks() []blockDef {
 	client := []string{"", "listener"}
 	return []blockDef{{
 		name: "timeouts",
-		doc: "How long an exchange may wait. The nearest block wins, key by key: that of the route, then of the upstream, the listener, the top level. " +
-			"Towards the client the listener's values hold, towards the upstream the nearest ones.",
+		doc: "How long an exchange may wait. The nearest block wins, key by key: that of the route, then of the upstream, then of the top level. " +
+			"What a listener sets holds towards its clients; its request-secs holds for exchanges whose route and upstream set none.",
 		keys: []Key{
-			{Name: "connect-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "connect timeout",
+			{Name: "connect-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "connect timeout", In: []string{"", "upstream"},
 				Doc: "until a connection to a target stands, else 504", slot: value(func(t *Timeouts) any { return &t.Connect })},
 			{Name: "request-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30", Label: "request timeout",
-				Doc: "from the end of the request's head to the head of the response, else 504", slot: value(func(t *Timeouts) any { return &t.Request })},
+				Doc: "from the head of the request to the head of the response, else 504", slot: value(func(t *Timeouts) any { return &t.Request })},
 			{Name: "read-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "15", Label: "read timeout",
 				Doc: "between two reads of a message that has begun, of a request (else 408) or of a response", slot: value(func(t *Timeouts) any { return &t.Read })},
-			{Name: "write-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "15", Label: "write timeout",
-				Doc: "until the peer takes more bytes", slot: value(func(t *Timeouts) any { return &t.Write })},
+			{Name: "write-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "15", Label: "write timeout", In: []string{"", "listener", "upstream"},
+				Doc: "until the peer, client or upstream, takes more bytes", slot: value(func(t *Timeouts) any { return &t.Write })},
 			{Name: "header-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "header timeout", In: client,
 				Doc: "from the first byte of a request's head to its last, else 408", slot: value(func(t *Timeouts) any { return &t.Header })},
 			{Name: "idle-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "75", Label: "idle timeout", In: client,
