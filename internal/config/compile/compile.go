@@ -67,8 +67,9 @@ func (b *builder) addListeners(slot func(string) int) {
 		for len(b.snap.Listeners) <= i {
 			b.snap.Listeners = append(b.snap.Listeners, nil)
 		}
+		paths := pathPolicy(&l.PathNormalization)
 		b.snap.Listeners[i] = &snapshot.Listener{
-			Name: l.Name.V, H1: engineSettings(l), Paths: pathPolicy(&l.PathNormalization),
+			Name: l.Name.V, H1: engineSettings(l), Paths: paths, RewrittenPaths: paths.Rewritten(),
 			Metrics: b.live.metrics.Listener(l.Name.V),
 		}
 		b.next.listeners = append(b.next.listeners, l.Name.V)

@@ -8,11 +8,13 @@ import (
 	"sentinel/internal/dataplane/route"
 )
 
-// rewrite changes the path as the route says. The result is canonical again, or refused.
+// rewrite changes the path as the route says. The result is canonical again, or refused;
+// a rewrite that makes dot segments never leads out of what was matched. What was matched
+// is logged and stays as it is: the result goes to a buffer of its own.
 func (x *exchange) rewrite() fault.Kind {
 	for _, r := range x.route.Rewrites {
 		x.buffer.rewritten = r.Apply(x.buffer.rewritten[:0], x.path)
-		out, err := route.Canonicalise(x.buffer.out[:0], x.buffer.rewritten, &x.ln.Paths)
+		out, err := route.Canonicalise(x.buffer.out[:0], x.buffer.rewritten, &x.ln.RewrittenPaths)
 		if err != nil {
 			return fault.PathRefused
 		}

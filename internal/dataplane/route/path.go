@@ -22,7 +22,8 @@ const (
 // about. Its zero value refuses all of them.
 type PathPolicy struct {
 	// DotSegments are "." and "..", their dots escaped or not: Reject, Resolve or Keep.
-	// With Keep a rule for /public also matches /public/../private.
+	// With Keep a rule for /public also matches /public/../private; a path that leaves
+	// the root, as /a/../../b does, is refused all the same.
 	DotSegments PathAction
 	// EncodedSlash is %2F: Reject, Keep or Decode.
 	EncodedSlash PathAction
@@ -38,6 +39,14 @@ func DefaultPathPolicy() PathPolicy {
 	return PathPolicy{DotSegments: Resolve, DoubleSlash: Merge}
 }
 
+// Rewritten returns the policy for a path that a rewrite has made: as p, but refusing
+// dot segments, since those that the client sent are resolved by then and new ones would
+// lead out of the prefix that was matched.
+func (p PathPolicy) Rewritten() PathPolicy {
+	p.DotSegments = Reject
+	return p
+}
+
 // Why Canonicalise refuses a path.
 var (
 	ErrNotAbsolute  = errors.New("path does not start with a slash")
@@ -45,6 +54,7 @@ var (
 	ErrEscape       = errors.New("path holds a malformed percent-escape")
 	ErrDelimiter    = errors.New("path holds a space, question mark or number sign")
 	ErrDotSegment   = errors.New("path holds a dot segment")
+	ErrAboveRoot    = errors.New("path leaves the root")
 	ErrHiddenDots   = errors.New("path holds a disguised dot segment")
 	ErrEncodedSlash = errors.New("path holds an escaped slash")
 	ErrBackslash    = errors.New("path holds a backslash")
@@ -135,6 +145,7 @@ type canonicaliser struct {
 	policy  *PathPolicy
 	out     []byte
 	segment int // where the current segment starts in out
+	depth   int // named segments before it less the ".." among them, when those are kept
 }
 
 // next takes one character or escape from the front of rest and returns its length.
@@ -203,6 +214,8 @@ func (c *canonicaliser) endSegment(last bool) error {
 		return nil
 	case dots > 0 && c.policy.DotSegments != Keep:
 		return ErrDotSegment
+	case !c.descend(segment, dots):
+		return ErrAboveRoot
 	case last:
 		return nil
 	case len(segment) == 0 && c.policy.DoubleSlash == Merge:
@@ -214,6 +227,23 @@ func (c *canonicaliser) endSegment(last bool) error {
 	c.segment = len(c.out)
 	return nil
 }
+
+// descend counts segment into depth. It returns false above the root. A segment that some
+// server may take for an empty one is not counted.
+func (c *canonicaliser) descend(segment []byte, dots int) bool {
+	switch {
+	case dots == 2:
+		c.depth--
+	case dots == 1 || len(segment) == 0 || segment[0] == ';':
+	case segment[0] == '%' && separates(byte(hexValue[segment[1]]<<4|hexValue[segment[2]])):
+	default:
+		c.depth++
+	}
+	return c.depth >= 0
+}
+
+// separates reports whether some server takes b for the end of a segment's name.
+func separates(b byte) bool { return b == '/' || b == '\\' || b == ';' }
 
 // resolve removes the current segment, which is dots dots, and with two of them the
 // segment before it, if any (RFC 3986 section 5.2.4).

@@ -92,6 +92,16 @@ func TestCanonicalisePolicy(t *testing.T) {
 		{PathPolicy{DoubleSlash: Decode}, "//a", "", ErrDoubleSlash},
 		{keep, "/a/../b", "/a/../b", nil},
 		{keep, "/a/%2e./b", "/a/../b", nil},
+		{keep, "/a/b/../..", "/a/b/../..", nil},
+		{keep, "/..", "", ErrAboveRoot},
+		{keep, "/a/../../../etc", "", ErrAboveRoot},
+		{keep, "/./%2e%2E/a", "", ErrAboveRoot},
+		{keep, "//../a", "", ErrAboveRoot},
+		{keep, "/;x/../a", "", ErrAboveRoot},
+		{keep, "/%2F/../a", "", ErrAboveRoot},
+		{keep, `/\/../a`, "", ErrAboveRoot},
+		{keep.Rewritten(), "/a/../b", "", ErrDotSegment},
+		{keep.Rewritten(), "//a%2Fb", "//a%2Fb", nil},
 		{keep, "//a//", "//a//", nil},
 		{keep, `/a%2fb\c%5cd`, "/a%2Fb%5Cc%5Cd", nil},
 		{keep, "/..;/b", "", ErrHiddenDots},
@@ -191,7 +201,16 @@ func checkCanonical(t *testing.T, got []byte, p *PathPolicy) {
 	if p.EncodedSlash != Keep && strings.Contains(strings.ToLower(s), "%2f") {
 		t.Fatalf("%q holds an escaped slash", s)
 	}
+	depth := 0
 	for segment := range strings.SplitSeq(s, "/") {
+		if segment == ".." {
+			depth--
+		} else if segment != "" && segment != "." {
+			depth++
+		}
+		if depth < 0 {
+			t.Fatalf("%q leaves the root", s)
+		}
 		if p.DotSegments != Keep && (segment == "." || segment == "..") {
 			t.Fatalf("%q holds a dot segment", s)
 		}

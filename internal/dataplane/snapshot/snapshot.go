@@ -39,8 +39,10 @@ type Listener struct {
 	H1   h1.Settings
 	// Paths is how the path of a request is brought into the one form that is matched,
 	// rewritten and sent.
-	Paths   route.PathPolicy
-	Metrics *metric.Listener
+	Paths route.PathPolicy
+	// RewrittenPaths is Paths for what a rewrite has made.
+	RewrittenPaths route.PathPolicy
+	Metrics        *metric.Listener
 }
 
 // Route is one route, ready to serve.
