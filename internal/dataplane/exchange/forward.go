@@ -40,7 +40,7 @@ func (x *exchange) forward() fault.Kind {
 			if x.target == nil || len(x.upstream.Targets) < 2 {
 				return k
 			}
-		case x.diedUnused(whole):
+		case x.diedUnused(k, whole):
 			fresh = true
 		default:
 			return k
@@ -51,9 +51,9 @@ func (x *exchange) forward() fault.Kind {
 
 // diedUnused reports whether a reused connection ended before any byte of the response, and
 // the request may be repeated: the target has most likely closed it while it was idle.
-func (x *exchange) diedUnused(whole bool) bool {
-	return x.conn != nil && x.conn.Reused && !x.conn.Received() && x.fault == fault.None &&
-		x.status == 0 && whole && x.req.Head.Method.Idempotent()
+func (x *exchange) diedUnused(k fault.Kind, whole bool) bool {
+	ended := k == fault.UpstreamClosed || k == fault.UpstreamReset || k == fault.UpstreamWriteFailed
+	return ended && whole && x.conn != nil && x.conn.Reused && !x.conn.Received() && x.req.Head.Method.Idempotent()
 }
 
 // attempt is one try at one target.
@@ -104,48 +104,53 @@ func (x *exchange) appendHead(dst []byte, f message.Framing, length int64) []byt
 		h.Extra = append(h.Extra, upgrade...)
 		h.Extra = append(h.Extra, '\r', '\n')
 	}
-	if h.Continue {
-		h.Extra = append(h.Extra, "Expect: 100-continue\r\n"...)
-	}
 	dst = h1.AppendRequestHead(dst, h, x.path, h.Bytes(h.Query), f, length)
 	h.Extra = h.Extra[:mark]
 	return dst
 }
 
 // sendStreaming sends the head, and the content beside the wait for the response: an
-// upstream may answer before it has read everything.
+// upstream may answer before it has read everything. While content flows the wait for the
+// response has no deadline of its own; the flow has (the client's rate, the upstream's
+// progress). It starts when the last byte is out.
 func (x *exchange) sendStreaming() error {
 	h := &x.req.Head
 	x.buffer.out = x.appendHead(x.buffer.out[:0], h.Framing, h.ContentLength)
 	if err := x.conn.Send(x.buffer.out); err != nil {
 		return err
 	}
+	if a, ok := x.req.Content.(message.Asker); ok {
+		if err := a.AskForContent(); err != nil {
+			return err
+		}
+	}
+	x.conn.Net.SetReadDeadline(0)
 	var pumped int64
 	pump := netio.Go(func() error { return x.pump(&pumped) })
 	err := x.conn.ReadHead()
 	for err == nil && x.conn.Head.Status == 100 {
-		if err = x.w.Interim(&x.conn.Head); err == nil {
-			err = x.conn.ReadHead()
-		}
+		err = x.conn.ReadHead()
 	}
-	if !pump.Done() {
-		// An early response, or an upstream that is gone: the rest of the content is not wanted.
-		x.req.LastOnConnection = true
-		x.stopContent()
+	if !pump.Done() { // an early response, or an upstream that is gone: nobody wants the rest
+		x.abandonContent()
 	}
 	pumpErr := pump.Wait()
 	x.received = pumped
+	if pumpErr != nil {
+		x.conn.Break()
+	}
 	if pumpErr != nil && err != nil {
 		return preferClient(pumpErr, err)
 	}
 	return err
 }
 
-// stopContent ends the pump's wait for the client's content.
-func (x *exchange) stopContent() {
-	if a, ok := x.req.Content.(interface{ Abandon() }); ok {
+// abandonContent ends both waits of the pump.
+func (x *exchange) abandonContent() {
+	if a, ok := x.req.Content.(message.Abandoner); ok {
 		a.Abandon()
 	}
+	x.conn.Net.InterruptWrites()
 }
 
 // preferClient picks which of two failures of one upload to report: what the client did
@@ -157,39 +162,41 @@ func preferClient(pump, read error) error {
 	return read
 }
 
-// pump sends the content to the upstream, framed anew.
+// pump sends the content to the upstream, framed anew. When the client fails it, the wait
+// for the response ends too: the upstream must not take a part for the whole.
 func (x *exchange) pump(moved *int64) error {
-	chunked := x.req.Head.Framing == message.Chunked
 	in := newCopyBuffer()
 	defer in.free()
+	chunked := x.req.Head.Framing == message.Chunked
 	var out []byte
 	for {
 		n, err := x.req.Content.Read(in[:])
 		if err == io.EOF {
 			break
 		}
+		*moved += int64(n)
+		if limit := x.route.BodyBytesMax; err == nil && limit > 0 && *moved > limit {
+			err = fault.ContentTooLarge
+		}
 		if err != nil {
-			x.conn.Net.CloseWrite() // the upstream must not take it for whole
 			x.conn.Net.Interrupt()
 			return err
-		}
-		*moved += int64(n)
-		if limit := x.route.BodyBytesMax; limit > 0 && *moved > limit {
-			x.conn.Net.Interrupt()
-			return fault.ContentTooLarge
 		}
 		b := in[:n]
 		if chunked {
 			out = h1.AppendChunk(out[:0], b)
 			b = out
 		}
-		if err := x.conn.Send(b); err != nil {
-			return err
+		if _, err := x.conn.Net.Write(b); err != nil {
+			return fault.UpstreamWriteFailed
 		}
 	}
 	if chunked {
-		return x.conn.Send(h1.AppendLastChunk(out[:0], nil))
+		if _, err := x.conn.Net.Write(h1.AppendLastChunk(out[:0], nil)); err != nil {
+			return fault.UpstreamWriteFailed
+		}
 	}
+	x.conn.Net.SetReadDeadline(x.p.opt.Clock.Now() + min(x.silence(), x.route.Timeout))
 	return nil
 }
 
@@ -198,8 +205,10 @@ func (x *exchange) passInterims() error {
 	h := &x.conn.Head
 	for h.Status < 200 && h.Status != 101 {
 		x.conn.DropHopByHop()
-		if err := x.w.Interim(h); err != nil {
-			return err
+		if h.Status != 100 { // we never asked for one: Expect is answered here
+			if err := x.w.Interim(h); err != nil {
+				return err
+			}
 		}
 		if err := x.conn.ReadHead(); err != nil {
 			return err

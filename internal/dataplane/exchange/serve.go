@@ -46,7 +46,7 @@ type exchange struct {
 	entry  accesslog.Entry
 	buffer struct {
 		path, rewritten, sent, out, body, location []byte
-		id                                   [32]byte
+		id                                         [32]byte
 	}
 }
 

@@ -83,12 +83,9 @@ func (w *work) Whole() ([]byte, bool) {
 	return b, true
 }
 
-// Abandon ends the wait for content that nobody wants any more: the Read in progress and
-// all later ones fail, and the connection ends after the answer.
-func (w *work) Abandon() {
-	w.closing = true
-	w.c.net.SetReadDeadline(1)
-}
+// Abandon implements message.Abandoner. The failed Read makes the connection end after the
+// answer.
+func (w *work) Abandon() { w.c.net.InterruptReads() }
 
 // Started implements message.Content.
 func (w *work) Started() bool { return w.content.started }
@@ -137,7 +134,7 @@ func (w *work) takeBuffered(p []byte) int {
 // the buffer behind the head.
 func (w *work) receive(p []byte) (int, error) {
 	k := &w.content
-	if err := w.askForContent(); err != nil {
+	if err := w.AskForContent(); err != nil {
 		return 0, w.broken(err)
 	}
 	now := w.c.net.Clock().Now()
@@ -198,9 +195,9 @@ func (w *work) broken(err error) error {
 	return err
 }
 
-// askForContent sends 100 Continue before the first wait for content of a client that
-// asked for it (RFC 9110 section 10.1.1).
-func (w *work) askForContent() error {
+// AskForContent implements message.Asker: it sends 100 Continue to a client that waits for
+// it, once.
+func (w *work) AskForContent() error {
 	k := &w.content
 	if !w.req.Head.Continue || k.asked || w.responded {
 		return nil

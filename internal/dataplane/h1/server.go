@@ -260,6 +260,7 @@ func (c *conn) close() {
 // linger is close's second half, outside the turns.
 func (c *conn) linger() {
 	c.net.CloseWrite()
+	c.net.ResumeReads()
 	deadline := c.net.Clock().Now() + lingerTimeout
 	c.net.SetReadDeadline(deadline)
 	for taken := 0; taken < lingerBytesMax; {

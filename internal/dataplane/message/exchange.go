@@ -48,6 +48,19 @@ type Content interface {
 	Started() bool
 }
 
+// Asker is a Content whose client may wait for a go-ahead (RFC 9110 section 10.1.1).
+type Asker interface {
+	// AskForContent tells such a client to go ahead. It writes to the client and may not be
+	// called while something else does.
+	AskForContent() error
+}
+
+// Abandoner is a Content that can be given up while another goroutine reads it.
+type Abandoner interface {
+	// Abandon makes the Read in progress and all later ones fail.
+	Abandon()
+}
+
 // Responder writes the answer of one exchange, whatever the protocol. An answer is
 // any number of Interim heads, one Respond, then Writes until one ends it.
 type Responder interface {

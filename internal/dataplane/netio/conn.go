@@ -54,7 +54,9 @@ type Conn struct {
 type direction struct {
 	deadline atomic.Int64 // on the clock, in nanoseconds; 0 for none
 	window   atomic.Int64 // writes only: how long a write may wait without progress
-	progress uint64       // writes only: bytes acknowledged when the clock last looked; the clock's
+	// interrupted makes every wait of the direction end.
+	interrupted atomic.Bool
+	progress    uint64 // writes only: bytes acknowledged when the clock last looked; the clock's
 }
 
 // NewConn wraps an open connection. A *net.TCPConn is driven by its descriptor.
@@ -103,6 +105,21 @@ func (c *Conn) Reset() {
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
 	c.nc.SetDeadline(longAgo)
+}
+
+// InterruptReads and InterruptWrites make one direction's wait, and all later ones, end with ErrTimeout. Any goroutine may call them.
+func (c *Conn) InterruptReads() {
+	c.read.interrupted.Store(true)
+	c.nc.SetReadDeadline(longAgo)
+}
+
+// ResumeReads lets reads wait again. Only the owner may call it.
+func (c *Conn) ResumeReads() { c.read.interrupted.Store(false) }
+
+// InterruptWrites is InterruptReads for writing.
+func (c *Conn) InterruptWrites() {
+	c.write.interrupted.Store(true)
+	c.nc.SetWriteDeadline(longAgo)
 }
 
 var longAgo = time.Unix(1, 0)
@@ -170,6 +187,9 @@ func (c *Conn) woken(d *direction, err error) error {
 	}
 	if c.interrupted.Load() {
 		return ErrInterrupted
+	}
+	if d.interrupted.Load() {
+		return ErrTimeout
 	}
 	if d == &c.read {
 		c.nc.SetReadDeadline(time.Time{})
