@@ -25,6 +25,7 @@ type builder struct {
 	snap      *snapshot.Snapshot
 	next      *changes
 	upstreams map[string]*upstream.Upstream
+	written   map[string]*schema.Upstream
 	diags     kdl.Diagnostics
 }
 
@@ -34,7 +35,8 @@ type builder struct {
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
 	b := &builder{cfg: cfg, live: live, snap: &snapshot.Snapshot{NoRoute: live.metrics.Unrouted()},
-		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams))}
+		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams)),
+		written: make(map[string]*schema.Upstream, len(cfg.Upstreams))}
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
 	}
@@ -102,7 +104,7 @@ func (b *builder) addUpstreams() {
 		}
 		up := upstream.New(u.Name.V, targets, b.live.turns(u.Name.V))
 		up.Metrics, up.ResponseTimeout = m, u.Timeouts.Read.V
-		b.upstreams[u.Name.V] = up
+		b.upstreams[u.Name.V], b.written[u.Name.V] = up, u
 		b.snap.Upstreams = append(b.snap.Upstreams, up)
 		b.next.upstreams[u.Name.V] = names
 	}
@@ -161,10 +163,9 @@ func texts(vs []schema.Value[string]) []string {
 
 // route compiles one route.
 func (b *builder) route(r *schema.Route) *snapshot.Route {
-	t := b.timeouts(r)
 	sr := &snapshot.Route{
 		Name: r.Name.V, Metrics: b.live.metrics.Route(r.Name.V),
-		Timeout: t.Request.V, BodyBytesMax: b.bodyMax(r), TunnelIdle: tunnelIdle,
+		Timeout: b.requestTimeout(r), BodyBytesMax: b.bodyMax(r), TunnelIdle: tunnelIdle,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
 	}
 	if r.Timeouts.Read.IsSet() {
@@ -184,25 +185,6 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 
 // tunnelIdle is how long an upgraded connection may be silent.
 const tunnelIdle = time.Hour
-
-// timeouts returns what holds for a route: its own values, those of its upstream, those of
-// the listener. Routes serve every listener; the first one's values stand for them.
-func (b *builder) timeouts(r *schema.Route) schema.Timeouts {
-	var u *schema.Upstream
-	for _, x := range b.cfg.Upstreams {
-		if r.Upstream.IsSet() && x.Name.V == r.Upstream.V {
-			u = x
-		}
-	}
-	return schema.EffectiveTimeouts(b.cfg.Listeners[0], r, u)
-}
-
-func (b *builder) bodyMax(r *schema.Route) int64 {
-	if r.Limits.MaxBodySize.IsSet() {
-		return r.Limits.MaxBodySize.V
-	}
-	return b.cfg.Listeners[0].Limits.MaxBodySize.V
-}
 
 func (b *builder) action(r *schema.Route, sr *snapshot.Route) {
 	switch {

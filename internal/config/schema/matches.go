@@ -21,7 +21,7 @@ type FieldMatch struct {
 	Block
 	Name  Value[string]
 	Value Value[string]
-	Regex Value[string] // RE2
+	Regex Value[string] // RE2; header fields only
 }
 
 func matchBlocks() []blockDef {
@@ -42,7 +42,7 @@ func matchBlocks() []blockDef {
 				slot: value(func(m *Matches) any { return &m.Methods })},
 			{Name: "header", Kind: Opens, Opens: "match header", Many: true, Doc: "a header field: `header \"NAME\"`, `header \"NAME\" \"VALUE\"` or `header \"NAME\" regex=\"RE2\"`",
 				slot: several(func(m *Matches) *[]*FieldMatch { return &m.Headers })},
-			{Name: "query", Kind: Opens, Opens: "match query", Many: true, Doc: "a query parameter, spelled like header",
+			{Name: "query", Kind: Opens, Opens: "match query", Many: true, Doc: "a query parameter: `query \"NAME\"` or `query \"NAME\" \"VALUE\"`",
 				slot: several(func(m *Matches) *[]*FieldMatch { return &m.Queries })},
 		},
 	}, {
@@ -50,7 +50,7 @@ func matchBlocks() []blockDef {
 		args: []string{"name", "value"}, keys: fieldMatchKeys(checkFieldName), finish: finishFieldMatch,
 	}, {
 		name: "match query", doc: "A query parameter that must be there, or hold a value.",
-		args: []string{"name", "value"}, keys: fieldMatchKeys(nil), finish: finishFieldMatch,
+		args: []string{"name", "value"}, keys: fieldMatchKeys(nil)[:2],
 	}}
 }
 
