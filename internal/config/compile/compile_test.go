@@ -60,19 +60,6 @@ func TestPoolsOutliveReloads(t *testing.T) {
 	}
 }
 
-// TestCompileErrors checks what only the compiler finds.
-func TestCompileErrors(t *testing.T) {
-	for _, c := range []struct{ text, want string }{
-		{strings.Replace(base, `upstream "u" }`, `redirect "/${nothing}" }`, 1), "nothing"},
-		{base + `policies { request-headers { set "A" "${nothing}" } }`, "nothing"},
-	} {
-		_, _, diags := Build(load(t, c.text), newLive(t), nil)
-		if !diags.HasErrors() || !strings.Contains(diags[0].Message, c.want) || diags[0].Span.Start.Line == 0 {
-			t.Errorf("Build of %s = %v, want an error with its place about %q", c.text, diags, c.want)
-		}
-	}
-}
-
 // manyRoutes is a configuration with n routes of mixed kinds.
 func manyRoutes(n int) []byte {
 	var b strings.Builder
