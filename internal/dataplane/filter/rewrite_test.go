@@ -71,6 +71,10 @@ func TestRedirect(t *testing.T) {
 		{"/${path}", "/evil.example", "/evil.example"},
 		{"//${host}${path}", "/p", "//a.example/p"},
 		{"/", "/p", "/"},
+		{"https://a.example${path}", "/\"<>\\ \xc3\xa4^`{|}'%41\x7f\n", "https://a.example/%22%3C%3E%5C%20%C3%A4%5E%60%7B%7C%7D'%41"},
+		{"/ä${path}", "/p", "/%C3%A4/p"},
+		{"${path}", `\\\a\b`, `/a%5Cb`},
+		{"/x?y=${header:x-evil}", "/p", "/x?y=@evil.example/%20%22%3C%C3%A4"},
 	}
 	for _, tt := range tests {
 		r, err := NewRedirect(308, tt.location)
@@ -80,9 +84,42 @@ func TestRedirect(t *testing.T) {
 		}
 		v := someVars()
 		v.Path = []byte(tt.path)
+		v.Head = headOf([2]string{"X-Evil", `@evil.example/ "<ä`})
 		if got := string(r.AppendLocation([]byte("//"), v)); got != "//"+tt.want {
 			t.Errorf("NewRedirect(308, %q).AppendLocation with path %q = %q, want %q", tt.location, tt.path, got, "//"+tt.want)
 		}
+	}
+}
+
+func TestRedirectKeepsTheHost(t *testing.T) {
+	for location, want := range map[string]bool{
+		"https://${host}/": true, "${scheme}://${host}${path}?${query}": true, "https://a.example:8443${path}": true,
+		"https://www.${host}:8443/x/${header:X}": true, "//${host}/${header:X}": true, "/x${header:X}": true,
+		"?${query}": true, "#${header:X}": true, "x/${header:X}": true, "x": true, "mailto:a@b.example": true,
+		"https://a.example?${query}": true, "https://a.example/": true, "/${header:X}": true,
+		"https://a.example${header:X}": false, "https://${header:X}/": false, "//${header:X}": false,
+		"https://${path}": false, "https:///${path}": false, "https:///${header:X}": false, `\\${path}`: false,
+		"https:/${path}": false, "https:${path}": false, "${header:X}": false, "${host}/x": false,
+		"x${header:X}": false, "http${header:X}": false, "${scheme}${path}": false, "${scheme}:${path}": false,
+		"?${query}${header:X}": false, "https://a.example?${query}${header:X}": false, "${scheme}://": false,
+		"https://${host}${method}": false, "https://a.example${request_id}": false, "${query}": false,
+	} {
+		if _, err := NewRedirect(302, location); (err == nil) != want {
+			t.Errorf("NewRedirect(302, %q) = %v, want success %v", location, err, want)
+		}
+	}
+}
+
+func TestAppendLocationAllocatesNothing(t *testing.T) {
+	r, err := NewRedirect(302, "${path}?${query}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := someVars()
+	v.Path = []byte("//a b\"<>ä")
+	dst := make([]byte, 0, 128)
+	if n := testing.AllocsPerRun(100, func() { r.AppendLocation(dst, v) }); n != 0 {
+		t.Errorf("AppendLocation allocates %v times, want 0", n)
 	}
 }
 
