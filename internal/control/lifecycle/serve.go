@@ -75,7 +75,7 @@ func tellPanic(log *slog.Logger, v any, stack []byte) {
 func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger) listen.Options {
 	inherited, ignored := listen.Inherit()
 	if len(ignored) > 0 {
-		log.Warn("passed descriptors are no TCP listeners and were closed", "names", strings.Join(ignored, " "))
+		log.Warn("descriptors that were announced are no TCP listeners and aren't used", "names", strings.Join(ignored, " "))
 	}
 	return listen.Options{
 		Clock: clock, Handler: a, Inherited: inherited, Refused: a.refused,

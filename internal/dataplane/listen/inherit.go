@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // firstInheritedFD is where passed descriptors begin (sd_listen_fds(3)).
@@ -25,8 +27,9 @@ type inheritedSocket struct {
 }
 
 // Inherit takes the sockets that LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES announce to
-// this process and clears those variables, so that no child believes them. Descriptors
-// that are no TCP listener are closed; their names are returned.
+// this process and clears those variables, so that no child believes them. It returns the
+// names of descriptors that it can't use. One that isn't a listening socket was not
+// passed, whatever the variables say: it may be the process's own and is left alone.
 func Inherit() (in *Inherited, ignored []string) {
 	defer os.Unsetenv("LISTEN_PID")
 	defer os.Unsetenv("LISTEN_FDS")
@@ -46,10 +49,16 @@ func Inherit() (in *Inherited, ignored []string) {
 		if i < len(names) {
 			name = names[i]
 		}
-		syscall.CloseOnExec(firstInheritedFD + i)
-		files = append(files, os.NewFile(uintptr(firstInheritedFD+i), name))
+		fd := firstInheritedFD + i
+		if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on == 0 {
+			ignored = append(ignored, name)
+			continue
+		}
+		syscall.CloseOnExec(fd)
+		files = append(files, os.NewFile(uintptr(fd), name))
 	}
-	return InheritFiles(files)
+	in, more := InheritFiles(files)
+	return in, append(ignored, more...)
 }
 
 // InheritFiles takes listening sockets from files, which it closes. The name of a file

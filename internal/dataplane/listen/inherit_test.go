@@ -88,6 +88,30 @@ func TestInheritFromEnvironment(t *testing.T) {
 	}
 }
 
+// TestInheritLeavesOtherDescriptorsAlone announces a pipe as if it were a socket.
+func TestInheritLeavesOtherDescriptorsAlone(t *testing.T) {
+	if os.Getenv("LISTEN_TEST_CHILD") != "" {
+		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
+		_, ignored := Inherit()
+		_, err := syscall.Write(firstInheritedFD, []byte("still open"))
+		os.Stdout.WriteString("ignored " + strings.Join(ignored, " ") + ", write: " + strconv.FormatBool(err == nil) + "\n")
+		return
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestInheritLeavesOtherDescriptorsAlone$")
+	cmd.Env = append(os.Environ(), "LISTEN_TEST_CHILD=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=pipe")
+	cmd.ExtraFiles = []*os.File{w}
+	out, err := cmd.Output()
+	if err != nil || !strings.Contains(string(out), "ignored pipe, write: true") {
+		t.Errorf("child said %q (%v), want the pipe ignored and still open", out, err)
+	}
+}
+
 func TestInheritIsForThisProcessOnly(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
 	t.Setenv("LISTEN_FDS", "1")
