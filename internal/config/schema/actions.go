@@ -51,7 +51,7 @@ func actionBlocks() []blockDef {
 		name: "redirect", doc: "Sends the client elsewhere: `redirect \"https://${host}${path}\" status=301`, or as a block.",
 		args: []string{"to"},
 		keys: []Key{
-			{Name: "to", Kind: Template, Required: true, check: checkLocation, Doc: "the Location field; variables as in header values, `${query}` with its `?`",
+			{Name: "to", Kind: Template, Required: true, check: checkLocation, Doc: "the Location field; variables as in header values, the `?` of `?${query}` is left out without a query",
 				slot: value(func(r *Redirect) any { return &r.To })},
 			{Name: "status", Kind: Int, Words: nil, Min: 301, Max: 308, Default: "302", check: checkRedirectStatus,
 				Doc: "301, 302, 303, 307 or 308; browsers keep 301 and 308 for long", slot: value(func(r *Redirect) any { return &r.Status })},
@@ -138,7 +138,7 @@ func finishRewrite(d *decoder, b any) {
 		}
 	}
 	switch {
-	case len(set) == 0 && !d.triedAny(r):
+	case len(set) == 0 && !d.tried(r, ""):
 		d.errorAt(r.From, "rewrite is empty").hint("add one of strip-prefix, replace-prefix and path-regex")
 	case len(set) > 1:
 		d.errorAt(set[1].from, "rewrite has both %s and %s", set[0].name, set[1].name).

@@ -62,6 +62,8 @@ func checkPath(s string) (problem, hint string) {
 func checkHost(s string) (problem, hint string) {
 	name := strings.TrimPrefix(s, "*.")
 	switch {
+	case s == "*":
+		return "takes every host", "leave the condition out"
 	case strings.Contains(name, "*"):
 		return "has its * in the wrong place", `a wildcard is the first label only: "*.example.com"`
 	case strings.Contains(name, "/"):
@@ -105,8 +107,13 @@ func checkTarget(s string) (problem, hint string) {
 
 func checkPort(port string, least int) (problem, hint string) {
 	n, err := strconv.Atoi(port)
-	if err != nil || n < least || n > 65535 {
-		return "has no usable port", "ports go from 1 to 65535"
+	switch {
+	case port == "":
+		return "has no port", "add one, such as :8080"
+	case err != nil || strconv.Itoa(n) != port:
+		return "has the port " + strconv.Quote(port) + ", which is no number", "ports go from 1 to 65535"
+	case n < least || n > 65535:
+		return "has port " + port + ", which is out of range", "ports go from 1 to 65535"
 	}
 	return "", ""
 }
@@ -123,6 +130,9 @@ func checkMethod(s string) (problem, hint string) {
 	}
 	if strings.ToUpper(s) != s {
 		return "is not in upper case", "methods are case-sensitive: write " + strings.ToUpper(s)
+	}
+	if s == "CONNECT" {
+		return "never gets to a route", "the proxy refuses it always"
 	}
 	return "", ""
 }

@@ -13,7 +13,8 @@ type decoder struct {
 	file  string // of the tree being decoded
 	diags kdl.Diagnostics
 	env   func(string) (string, bool)
-	// written remembers where each key of each block was written first.
+	// written remembers where each key of each block was written; under the name "",
+	// where any was.
 	written map[place]Origin
 	// owner names the block that a block belongs to, for keys that are limited to some.
 	owner map[any]string
@@ -61,7 +62,7 @@ func (d *decoder) from(at kdl.Span) Origin { return Origin{Kind: Written, Span: 
 // place is a key of one block of the Config.
 type place struct {
 	block any
-	key   *Key
+	key   string // its name
 }
 
 // topNode decodes one node of a file's top level into c.
@@ -80,7 +81,7 @@ func (d *decoder) block(s *spec, b any, n *kdl.Node) {
 		}
 		if k, _ := s.row(e.Name.Text); k == nil || k.Kind == Opens || k.ArgOnly {
 			d.unknown(s, e.Name.Text, e.Name.Span)
-		} else if d.first(b, k, e.Name.Span) {
+		} else if d.admits(k, b, e.Name.Text, e.Name.Span) && d.first(b, k, e.Name.Span) {
 			d.value(b, k, e.Name.Span, []*kdl.Entry{e})
 		}
 	}
@@ -133,14 +134,10 @@ func argumentCount(n int) string {
 // child decodes one node of a block.
 func (d *decoder) child(s *spec, b any, n *kdl.Node) {
 	k, _ := s.row(n.Name.Text)
-	if k != nil && k.Pending {
-		d.errorSpan(n.Name.Span, "%s is not built yet in this version", n.Name.Text).
-			hint("remove it; nothing here is accepted and ignored")
-	}
 	switch {
 	case k == nil || k.ArgOnly:
 		d.unknown(s, n.Name.Text, n.Name.Span)
-	case !d.allowedHere(k, b, n):
+	case !d.admits(k, b, n.Name.Text, n.Name.Span):
 	case k.Kind != Opens:
 		d.valueNode(b, k, n)
 	case k.Many || k.PerFile || k.Merges || d.first(b, k, n.Name.Span):
@@ -155,7 +152,7 @@ func (d *decoder) opens(b any, k *Key, n *kdl.Node) {
 	}
 	into := table()[k.Opens]
 	if k.Many || k.Merges {
-		d.written[place{b, k}] = d.from(n.Name.Span)
+		d.mark(b, k, n.Name.Span)
 	}
 	block := k.slot.open(b)
 	if k.Opens == "limits" || k.Opens == "timeouts" {
@@ -171,7 +168,7 @@ func (d *decoder) opens(b any, k *Key, n *kdl.Node) {
 // valueNode decodes a node that is a value: its arguments, or pairs in its block.
 func (d *decoder) valueNode(b any, k *Key, n *kdl.Node) {
 	if k.Many {
-		d.written[place{b, k}] = d.from(n.Name.Span)
+		d.mark(b, k, n.Name.Span)
 	} else if !d.first(b, k, n.Name.Span) {
 		return
 	}
@@ -193,36 +190,36 @@ func (d *decoder) valueNode(b any, k *Key, n *kdl.Node) {
 	d.value(b, k, n.Name.Span, n.Entries)
 }
 
-// tried reports whether key k of block b was written, be it wrongly.
-func (d *decoder) tried(b any, k *Key) bool {
-	_, ok := d.written[place{b, k}]
-	return ok
+// mark remembers that key k of block b is written, be it wrongly.
+func (d *decoder) mark(b any, k *Key, at kdl.Span) {
+	d.written[place{b, k.Name}] = d.from(at)
+	d.written[place{b, ""}] = d.from(at)
 }
 
-// triedAny reports whether any key of block b was written, be it wrongly.
-func (d *decoder) triedAny(b any) bool {
-	for p := range d.written {
-		if p.block == b {
-			return true
-		}
-	}
-	return false
+// tried reports whether one of the keys of block b was written, be it wrongly; the name ""
+// stands for any key.
+func (d *decoder) tried(b any, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return d.written[place{b, name}].IsSet() })
 }
 
 // first reports whether key k of block b is written for the first time, and says so where
 // it is not.
 func (d *decoder) first(b any, k *Key, at kdl.Span) bool {
-	p := place{b, k}
-	if before, twice := d.written[p]; twice {
+	if before, twice := d.written[place{b, k.Name}]; twice {
 		d.errorSpan(at, "%s stands twice", k.Name).hint("keep one of them").related(before, "the first one is here")
 		return false
 	}
-	d.written[p] = d.from(at)
+	d.mark(b, k, at)
 	return true
 }
 
-// allowedHere refuses a key outside of the blocks it is limited to.
-func (d *decoder) allowedHere(k *Key, b any, n *kdl.Node) bool {
+// admits reports whether key k, written as name, may stand in b, and says so where it may
+// not. What this version doesn't act on is reported and decoded all the same, so that
+// mistakes in it show at once.
+func (d *decoder) admits(k *Key, b any, name string, at kdl.Span) bool {
+	if k.Pending {
+		d.errorSpan(at, "%s is not built yet in this version", name).hint("remove it; nothing here is accepted and ignored")
+	}
 	if k.In == nil || slices.Contains(k.In, d.encloses(b)) {
 		return true
 	}
@@ -232,7 +229,7 @@ func (d *decoder) allowedHere(k *Key, b any, n *kdl.Node) bool {
 			places[i] = "top level"
 		}
 	}
-	d.errorSpan(n.Name.Span, "%s has no effect in the %s of %s", k.Name, k.Block, withArticle(d.encloses(b))).
+	d.errorSpan(at, "%s has no effect in the %s of %s", name, k.Block, withArticle(d.encloses(b))).
 		hint("write it in %s of: %s", k.Block, strings.Join(places, ", "))
 	return false
 }
@@ -243,7 +240,7 @@ func (d *decoder) encloses(b any) string { return d.owner[b] }
 // required reports the keys that the block can't do without.
 func (d *decoder) required(s *spec, b any, n *kdl.Node) {
 	for _, k := range s.rows {
-		if k.Required && !d.tried(b, k) {
+		if k.Required && !d.tried(b, k.Name) {
 			p := d.errorSpan(n.Name.Span, "%s needs %s", n.Name.Text, k.Name)
 			if k.ArgOnly || slices.Contains(s.args, k.Name) {
 				p.hint("write %s %q", n.Name.Text, strings.ToUpper(k.Name))

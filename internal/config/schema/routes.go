@@ -118,6 +118,7 @@ func finishRoute(d *decoder, b any) {
 		}
 	}
 	switch {
+	case len(actions) == 0 && d.tried(r, "upstream"): // wrongly, which was reported
 	case len(actions) == 0:
 		d.errorAt(r.From, "route %q has nothing to do", r.Name.V).
 			hint("add one of upstream, split, redirect and respond")

@@ -114,7 +114,7 @@ func connectionPoolBlock() blockDef {
 
 func finishUpstream(d *decoder, b any) {
 	u := b.(*Upstream)
-	if len(u.Targets) == 0 {
+	if len(u.Targets) == 0 && !d.tried(u, "targets") {
 		d.errorAt(u.From, "upstream %q has no target", u.Name.V).hint(`add target "HOST:PORT"`)
 	}
 	if len(u.Targets) < 2 {
