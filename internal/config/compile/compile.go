@@ -127,8 +127,35 @@ func (b *builder) addRoutes() {
 		b.snap.Routes = append(b.snap.Routes, sr)
 		b.next.routes = append(b.next.routes, r.Name.V)
 		rules = append(rules, rule(r, sr))
+		b.checkMatches(&r.Matches)
 	}
 	b.snap.Table = route.Build(rules)
+}
+
+// checkMatches reports hosts and paths that no request can have.
+func (b *builder) checkMatches(m *schema.Matches) {
+	for _, h := range m.Hosts {
+		if err := route.CheckHost(h.V); err != nil {
+			b.problem(h.From, "%v", err)
+		}
+	}
+	for _, paths := range [][]schema.Value[string]{m.Paths, m.PathPrefixes} {
+		for _, p := range paths {
+			b.canonicalPath(p.V, p.From)
+		}
+	}
+}
+
+// canonicalPath returns the form in which requests for path are matched and sent.
+func (b *builder) canonicalPath(path string, at schema.Origin) string {
+	if path == "" {
+		return path
+	}
+	out, err := route.CanonicalPath(path)
+	if err != nil {
+		b.problem(at, "%q is no path: %v", path, err)
+	}
+	return out
 }
 
 func rule(r *schema.Route, sr *snapshot.Route) route.Rule[*snapshot.Route] {
@@ -229,15 +256,28 @@ func (b *builder) split(s *schema.Split, sr *snapshot.Route) {
 
 func (b *builder) rewrite(r *schema.Route, sr *snapshot.Route) {
 	w := r.Rewrite
+	var rewrite *filter.Rewrite
+	var at schema.Origin
 	switch {
 	case w == nil:
+		return
 	case w.StripPrefix.IsSet():
-		sr.Rewrites = append(sr.Rewrites, filter.StripPrefix(w.StripPrefix.V))
+		at = w.StripPrefix.From
+		rewrite = filter.StripPrefix(b.canonicalPath(w.StripPrefix.V, at))
 	case w.ReplacePrefix.IsSet():
-		sr.Rewrites = append(sr.Rewrites, filter.ReplacePrefix(w.ReplacePrefix.V.From, w.ReplacePrefix.V.To))
+		at = w.ReplacePrefix.From
+		from, to := b.canonicalPath(w.ReplacePrefix.V.From, at), b.canonicalPath(w.ReplacePrefix.V.To, at)
+		rewrite = filter.ReplacePrefix(from, to)
 	case w.PathRegex.IsSet():
-		sr.Rewrites = append(sr.Rewrites, filter.ReplaceRegexp(regexp.MustCompile(w.PathRegex.V.From), w.PathRegex.V.To))
+		at = w.PathRegex.From
+		rewrite = filter.ReplaceRegexp(regexp.MustCompile(w.PathRegex.V.From), w.PathRegex.V.To)
+	default:
+		return
 	}
+	if err := rewrite.Check(); err != nil {
+		b.problem(at, "%v", err)
+	}
+	sr.Rewrites = append(sr.Rewrites, rewrite)
 }
 
 // edits compiles header edits; nil for none.

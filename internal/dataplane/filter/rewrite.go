@@ -2,7 +2,9 @@ package filter
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +37,63 @@ func ReplaceRegexp(re *regexp.Regexp, with string) *Rewrite {
 
 // SetPath replaces the whole path by p.
 func SetPath(p string) *Rewrite { return &Rewrite{to: []byte(rooted(p)), all: true} }
+
+// Check returns an error when r could only make paths that are refused, or when its
+// replacement names a submatch that its expression doesn't have: $1x is the submatch "1x",
+// not the first one before an x.
+func (r *Rewrite) Check() error {
+	with := string(r.to)
+	if i := strings.IndexAny(with, "?# "); i >= 0 {
+		return fmt.Errorf("%q can't stand in a path", with[i:i+1])
+	}
+	for i := range len(with) {
+		if isControl(with[i]) {
+			return fmt.Errorf("control character %#02x at byte %d", with[i], i)
+		}
+	}
+	if r.re == nil {
+		return nil
+	}
+	for {
+		i := strings.IndexByte(with, '$')
+		if i < 0 {
+			return nil
+		}
+		name, rest := submatchName(with[i+1:])
+		if name != "" && !hasSubmatch(r.re, name) {
+			return fmt.Errorf("%q has no submatch %q; write ${1} where a letter, digit or _ follows", r.re, name)
+		}
+		with = rest
+	}
+}
+
+// submatchName returns the name that stands at the start of text, after a dollar sign,
+// and what follows it. It is empty where regexp.Regexp.Expand sees none.
+func submatchName(text string) (name, rest string) {
+	if strings.HasPrefix(text, "$") {
+		return "", text[1:]
+	}
+	inner, braced := strings.CutPrefix(text, "{")
+	n := 0
+	for n < len(inner) && wordChar(inner[n]) {
+		n++
+	}
+	if braced && !strings.HasPrefix(inner[n:], "}") {
+		return "", text
+	}
+	return inner[:n], inner[n:]
+}
+
+func wordChar(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+}
+
+func hasSubmatch(re *regexp.Regexp, name string) bool {
+	if n, err := strconv.Atoi(name); err == nil {
+		return n <= re.NumSubexp()
+	}
+	return re.SubexpIndex(name) >= 0
+}
 
 // rooted returns p with a slash in front.
 func rooted(p string) string {

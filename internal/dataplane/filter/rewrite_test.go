@@ -47,6 +47,38 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
+func TestRewriteCheck(t *testing.T) {
+	re := regexp.MustCompile(`^/u/(\d+)/(?P<p>.*)$`)
+	tests := []struct {
+		rewrite *Rewrite
+		want    bool
+	}{
+		{StripPrefix("/a"), true},
+		{SetPath("/x"), true},
+		{SetPath("/x?y=1"), false},
+		{SetPath("/x#y"), false},
+		{SetPath("/x y"), false},
+		{ReplacePrefix("/a", "/b\n"), false},
+		{ReplacePrefix("/a", "/b?"), false},
+		{ReplacePrefix("/a", "/$9"), true},
+		{ReplaceRegexp(re, "/$1/${p}/$p/$0/$2"), true},
+		{ReplaceRegexp(re, "/${1}x"), true},
+		{ReplaceRegexp(re, "/$1x"), false},
+		{ReplaceRegexp(re, "/$1_"), false},
+		{ReplaceRegexp(re, "/$3"), false},
+		{ReplaceRegexp(re, "/${q}"), false},
+		{ReplaceRegexp(re, "/$$9/$/${/${ä}$"), true},
+		{ReplaceRegexp(re, "/$$$9"), false},
+		{ReplaceRegexp(re, "/${$9}"), false},
+		{ReplaceRegexp(re, "/$1?x"), false},
+	}
+	for _, tt := range tests {
+		if err := tt.rewrite.Check(); (err == nil) != tt.want {
+			t.Errorf("Check of the rewrite to %q = %v, want success %v", tt.rewrite.to, err, tt.want)
+		}
+	}
+}
+
 func TestRewriteAllocatesNothing(t *testing.T) {
 	dst, path := make([]byte, 0, 64), []byte("/api/x")
 	rewrites := []*Rewrite{

@@ -26,7 +26,7 @@ type Rule[T any] struct {
 	// example.com, or "*" for any. Letter case and a final dot don't matter; the port
 	// of a request is never looked at. IPv6 addresses stand in brackets.
 	Hosts []string
-	Exact []string // whole paths in canonical form
+	Exact []string // whole paths; Build brings them and Prefixes to canonical form
 	// Prefixes are whole leading segments: "/api" and "/api/" both match /api, /api/ and
 	// /api/x, and neither matches /apix.
 	Prefixes []string

@@ -117,6 +117,7 @@ func insertPaths[T any](s *site, r *Rule[T], e entry) {
 	}
 	for _, path := range r.Exact {
 		e.rank.path = math.MaxInt
+		path = canonicalOrSame(path)
 		s.exact[path] = append(s.exact[path], e)
 	}
 	for _, prefix := range r.Prefixes {
@@ -124,6 +125,7 @@ func insertPaths[T any](s *site, r *Rule[T], e entry) {
 		if prefix != "" && prefix[0] != '/' {
 			prefix = "/" + prefix
 		}
+		prefix = canonicalOrSame(prefix)
 		if e.rank.path = pathPrefix + len(prefix); prefix == "" {
 			e.rank.path = pathNone
 		}
