@@ -205,6 +205,7 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	for _, token := range r.AllowUpgrade {
 		sr.Upgrades = append(sr.Upgrades, strings.ToLower(token.V))
 	}
+	sr.Trailers = r.AllowTrailers.V
 	b.action(r, sr)
 	b.rewrite(r, sr)
 	return sr

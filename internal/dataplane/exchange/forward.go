@@ -85,11 +85,17 @@ func (x *exchange) attempt(content []byte, whole, fresh bool) fault.Kind {
 // sendWhole sends head and content in one write and waits for the head of the response.
 func (x *exchange) sendWhole(content []byte) error {
 	framing, length := x.req.Head.Framing, int64(len(content))
-	if framing == message.Chunked {
+	trailers := x.requestTrailers()
+	if framing == message.Chunked && len(trailers) == 0 {
 		framing = message.Length
 	}
-	x.buffer.out = x.appendHead(x.buffer.out[:0], framing, length)
-	x.buffer.out = append(x.buffer.out, content...)
+	out := x.appendHead(x.buffer.out[:0], framing, length)
+	if framing == message.Chunked {
+		out = h1.AppendLastChunk(h1.AppendChunk(out, content), trailers)
+	} else {
+		out = append(out, content...)
+	}
+	x.buffer.out = out
 	_, err := x.conn.Exchange(x.buffer.out)
 	return err
 }
@@ -192,7 +198,7 @@ func (x *exchange) pump(moved *int64) error {
 		}
 	}
 	if chunked {
-		if _, err := x.conn.Net.Write(h1.AppendLastChunk(out[:0], nil)); err != nil {
+		if _, err := x.conn.Net.Write(h1.AppendLastChunk(out[:0], x.requestTrailers())); err != nil {
 			return fault.UpstreamWriteFailed
 		}
 	}

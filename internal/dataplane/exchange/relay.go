@@ -28,11 +28,14 @@ func (x *exchange) relay() error {
 		end = true
 	}
 	x.status = h.Status
-	if err := x.w.Respond(h, content, end); err != nil {
+	trailed := end && len(x.responseTrailers()) > 0
+	if err := x.w.Respond(h, content, end && !trailed); err != nil {
 		return x.broke(err)
 	}
 	x.sent += int64(len(content))
-	if !end {
+	if trailed {
+		err = x.endContent(nil)
+	} else if !end {
 		err = x.relayRest()
 	}
 	if err == nil {
@@ -55,16 +58,55 @@ func (x *exchange) relayRest() error {
 		if err != nil {
 			return x.broke(err)
 		}
-		if len(content) > 0 || end {
-			if err := x.w.Write(content, end); err != nil {
-				return x.broke(err)
-			}
-		}
 		x.sent += int64(len(content))
 		if end {
-			return nil
+			return x.endContent(content)
+		}
+		if len(content) == 0 {
+			continue
+		}
+		if err := x.w.Write(content, false); err != nil {
+			return x.broke(err)
 		}
 	}
+}
+
+// endContent writes the last part of the content, with the trailers that are allowed.
+func (x *exchange) endContent(content []byte) error {
+	lines := x.responseTrailers()
+	t, ok := x.w.(message.TrailerWriter)
+	if !ok || len(lines) == 0 {
+		if err := x.w.Write(content, true); err != nil {
+			return x.broke(err)
+		}
+		return nil
+	}
+	if len(content) > 0 {
+		if err := x.w.Write(content, false); err != nil {
+			return x.broke(err)
+		}
+	}
+	if err := t.WriteTrailers(lines); err != nil {
+		return x.broke(err)
+	}
+	return nil
+}
+
+// responseTrailers returns the trailers of the response that go to the client.
+func (x *exchange) responseTrailers() []byte {
+	if !x.route.Trailers {
+		return nil
+	}
+	return x.conn.Trailers()
+}
+
+// requestTrailers returns the trailers of the request that go upstream, once its content
+// has been read.
+func (x *exchange) requestTrailers() []byte {
+	if t, ok := x.req.Content.(message.Trailered); ok && x.route.Trailers {
+		return t.Trailers()
+	}
+	return nil
 }
 
 func (x *exchange) transfer(t message.Transferrer) error {

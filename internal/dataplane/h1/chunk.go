@@ -35,14 +35,10 @@ type chunkDecoder struct {
 	line    uint16 // bytes of the current size line
 	trailer uint16 // bytes of the trailer section
 	left    int64  // bytes of the current chunk still to come
-	// keep, when not nil, collects the trailer section's lines.
-	keep []byte
-	want bool
+	keep    []byte // the trailer section's lines
 }
 
-func (d *chunkDecoder) reset(keepTrailers bool) {
-	*d = chunkDecoder{keep: d.keep[:0], want: keepTrailers}
-}
+func (d *chunkDecoder) reset() { *d = chunkDecoder{keep: d.keep[:0]} }
 
 func (d *chunkDecoder) done() bool { return d.state == chunkDone }
 
@@ -130,8 +126,8 @@ func (d *chunkDecoder) sizeEnd(c byte) bool {
 	return c == '\n'
 }
 
-// trailerByte takes a byte of the trailer section. Its lines are checked like field lines
-// when they are kept; otherwise only their shape is.
+// trailerByte takes a byte of the trailer section. Here only the shape of its lines is
+// checked; validTrailers does the rest for those that are passed on.
 func (d *chunkDecoder) trailerByte(c byte) bool {
 	if d.trailer++; d.trailer > trailerBytesMax {
 		return false
@@ -146,10 +142,10 @@ func (d *chunkDecoder) trailerByte(c byte) bool {
 			return false
 		}
 		d.state = trailerLine
-		d.collect(c)
+		d.keep = append(d.keep, c)
 		return true
 	case trailerLine:
-		d.collect(c)
+		d.keep = append(d.keep, c)
 		if c == '\r' {
 			d.state = trailerLineLF
 			return true
@@ -157,7 +153,7 @@ func (d *chunkDecoder) trailerByte(c byte) bool {
 		return c >= ' ' && c != 127 || c == '\t'
 	case trailerLineLF:
 		d.state = trailerStart
-		d.collect(c)
+		d.keep = append(d.keep, c)
 		return c == '\n'
 	case trailerEndLF:
 		d.state = chunkDone
@@ -166,10 +162,12 @@ func (d *chunkDecoder) trailerByte(c byte) bool {
 	return false
 }
 
-func (d *chunkDecoder) collect(c byte) {
-	if d.want {
-		d.keep = append(d.keep, c)
+// trailers returns the lines of the trailer section, if all of them may be passed on.
+func (d *chunkDecoder) trailers() []byte {
+	if !d.done() || !validTrailers(d.keep) {
+		return nil
 	}
+	return d.keep
 }
 
 // validTrailers reports whether collected lines are field lines that may be passed on:

@@ -13,7 +13,6 @@ type ClientLimits struct {
 	HeadBytesMax int // of a response head
 	FieldsMax    int
 	InterimMax   int // informational responses before the final one
-	KeepTrailers bool
 }
 
 // DefaultClientLimits are generous: an upstream may set many cookies.
@@ -34,7 +33,6 @@ type Client struct {
 	begin, end int   // unread bytes
 	left       int64 // Length: bytes of content still to come
 	decoder    chunkDecoder
-	trailers   bool
 	received   bool // a byte of the response in hand has come
 	complete   bool // the response in hand has been read to its end
 	broken     bool
@@ -42,7 +40,7 @@ type Client struct {
 
 // NewClient returns a client over an open connection.
 func NewClient(nc *netio.Conn, l *ClientLimits) *Client {
-	return &Client{Net: nc, trailers: l.KeepTrailers, interimMax: l.InterimMax,
+	return &Client{Net: nc, interimMax: l.InterimMax,
 		lim: limits{headBytesMax: l.HeadBytesMax, fieldsMax: l.FieldsMax}}
 }
 
@@ -155,7 +153,7 @@ func (c *Client) Frame(toHead bool) {
 		c.left = h.ContentLength
 		c.complete = c.left == 0
 	case message.Chunked:
-		c.decoder.reset(c.trailers)
+		c.decoder.reset()
 	case message.UntilClose:
 		c.broken = true // it won't carry another exchange
 	}
@@ -238,12 +236,12 @@ func (c *Client) unframe(b []byte) ([]byte, bool, error) {
 }
 
 // Trailers returns the trailer section of complete chunked content, as field lines that
-// may be passed on; nothing where trailers aren't kept.
+// may be passed on; nothing where one of them may not.
 func (c *Client) Trailers() []byte {
-	if !c.trailers || !validTrailers(c.decoder.keep) {
+	if c.Head.Framing != message.Chunked {
 		return nil
 	}
-	return c.decoder.keep
+	return c.decoder.trailers()
 }
 
 // DropHopByHop drops the fields of the response in hand that concern the connection.

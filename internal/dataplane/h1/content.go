@@ -24,7 +24,7 @@ type content struct {
 
 // startContent readies the content of the request just parsed. It reports whether all of
 // it is in the buffer.
-func (w *work) startContent(keepTrailers bool) bool {
+func (w *work) startContent() bool {
 	h, k := &w.req.Head, &w.content
 	keep := k.decoder.keep
 	*k = content{at: w.begin + h.End}
@@ -35,7 +35,7 @@ func (w *work) startContent(keepTrailers bool) bool {
 		return int64(w.end-k.at) >= k.left
 	case message.Chunked:
 		k.chunked = true
-		k.decoder.reset(keepTrailers)
+		k.decoder.reset()
 		return w.decodeBuffered() == nil && k.decoder.done()
 	}
 	return true
@@ -86,6 +86,9 @@ func (w *work) Whole() ([]byte, bool) {
 // Abandon implements message.Abandoner. The failed Read makes the connection end after the
 // answer.
 func (w *work) Abandon() { w.c.net.InterruptReads() }
+
+// Trailers implements message.Trailered.
+func (w *work) Trailers() []byte { return w.content.decoder.trailers() }
 
 // Started implements message.Content.
 func (w *work) Started() bool { return w.content.started }

@@ -22,7 +22,6 @@ type Settings struct {
 	ContentTimeout time.Duration // between two reads of content
 	WriteTimeout   time.Duration // for a write without progress
 	ContentRateMin int64         // bytes a second of request content, after a ContentTimeout of grace; 0 is none
-	KeepTrailers   bool          // pass trailer fields on
 }
 
 // Life is how a connection's owner follows it.
@@ -102,7 +101,9 @@ func (c *conn) turn() netio.Verdict {
 		if c.state != reading {
 			return netio.Leave
 		}
-		if n < len(room) && !c.fresh {
+		// A short read spares the one that finds nothing, but it doesn't show a FIN that
+		// came along. Between requests the clock looks for one; within a head we do.
+		if n < len(room) && !c.fresh && w.begin == w.end {
 			return c.park()
 		}
 		c.fresh = false
@@ -150,7 +151,6 @@ func (c *conn) serveBuffered() {
 		if !c.skipEmptyLine() {
 			return
 		}
-		set := w.settings
 		done, err := parseRequest(w.buf[w.begin:w.end], &w.req.Head, &w.limits)
 		switch {
 		case err != nil:
@@ -160,7 +160,7 @@ func (c *conn) serveBuffered() {
 			return
 		case !done:
 			return
-		case !w.startContent(set.KeepTrailers) || w.req.Head.Upgrade:
+		case !w.startContent() || w.req.Head.Upgrade:
 			c.state = streaming
 		default:
 			c.serve()

@@ -55,6 +55,20 @@ type Asker interface {
 	AskForContent() error
 }
 
+// Trailered is a Content that knows trailer fields (RFC 9110 section 6.5).
+type Trailered interface {
+	// Trailers returns the trailer section of content that has been read to its end, as
+	// complete field lines; nothing where there is none that may be passed on.
+	Trailers() []byte
+}
+
+// TrailerWriter is a Responder that can end content with trailer fields.
+type TrailerWriter interface {
+	// WriteTrailers ends the content with complete field lines; where the client's framing
+	// has no place for them they are left out.
+	WriteTrailers(lines []byte) error
+}
+
 // Abandoner is a Content that can be given up while another goroutine reads it.
 type Abandoner interface {
 	// Abandon makes the Read in progress and all later ones fail.

@@ -65,6 +65,8 @@ type Route struct {
 	Upgrades      []string      // tokens that may be upgraded to, in lower case
 	TunnelIdle    time.Duration // a tunnel silent for so long is closed
 
+	Trailers bool // trailer fields are passed on, both ways
+
 	// Probes that this route itself answers because it matches their path exactly.
 	OwnsHealth, OwnsReady bool
 }

@@ -45,6 +45,7 @@ type Options struct {
 type Log struct {
 	access, events  *stream
 	failed, refused bucket
+	least           slog.LevelVar // of the event stream
 	suppressed      func(n int)
 	outputs         struct {
 		sync.Mutex
@@ -87,6 +88,10 @@ func separate(events, access *journal.Output) *journal.Output {
 	return events
 }
 
+// SetLevel changes the least level of lines in the event stream, LevelInfo at first:
+// refused exchanges are warnings, failed ones errors. The access log has all lines always.
+func (l *Log) SetLevel(least slog.Level) { l.least.Set(least) }
+
 // Record writes e to the access log and, when the exchange failed or was
 // refused, among the events. cell is the caller's worker number; any will do.
 func (l *Log) Record(cell int, e *Entry) {
@@ -98,14 +103,13 @@ func (l *Log) Record(cell int, e *Entry) {
 }
 
 func (l *Log) report(cell int, e *Entry) {
-	var b *bucket
-	switch level := e.judge().level; {
-	case level >= slog.LevelError:
-		b = &l.failed
-	case level >= slog.LevelWarn:
-		b = &l.refused
-	default:
+	level := e.judge().level
+	if level < max(l.least.Level(), slog.LevelWarn) {
 		return
+	}
+	b := &l.refused
+	if level >= slog.LevelError {
+		b = &l.failed
 	}
 	if b.take(e.Time.Add(e.Total)) {
 		l.events.record(cell, e)
@@ -121,6 +125,9 @@ func (l *Log) reportSuppressed() {
 		return
 	}
 	l.suppressed(int(n))
+	if l.least.Level() > slog.LevelWarn {
+		return
+	}
 	l.events.write(func(enc journal.Encoding) []byte {
 		return appendLeftOut(nil, enc, time.Now(), n)
 	})

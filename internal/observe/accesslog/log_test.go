@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -116,6 +117,34 @@ func TestFull(t *testing.T) {
 	})
 }
 
+// TestLongLine checks that after a line that doesn't fit none is kept until the next
+// flush, so that long lines aren't the only ones that miss.
+func TestLongLine(t *testing.T) {
+	dropped := 0
+	var out sink
+	l := New(Options{Cells: 1, MemoryMax: 1, Access: journal.To(&out, journal.EncodingJSON),
+		Dropped: func(n int) { dropped += n }})
+	long := served()
+	long.Path, long.Query, long.Referer = bytes.Repeat([]byte{1}, pathMax), bytes.Repeat([]byte{2}, queryMax), bytes.Repeat([]byte{3}, refererMax)
+	kept := 0
+	for sh := &l.access.shards[0]; !sh.full; kept++ {
+		l.Record(0, long)
+	}
+	l.Record(0, served())
+	if got := testing.AllocsPerRun(10, func() { l.Record(0, long) }); got != 0 {
+		t.Errorf("%v allocations for a line that finds the buffer full, want 0", got)
+	}
+	l.Flush()
+	if got, want := out.lines(), kept-1; got != want || dropped != 1+1+11 {
+		t.Errorf("%d lines and %d dropped, want %d and 13", got, dropped, want)
+	}
+	l.Record(0, served())
+	l.Flush()
+	if got := out.lines(); got != kept {
+		t.Errorf("%d lines after the flush, want %d", got, kept)
+	}
+}
+
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errors.New("disk full") }
@@ -177,6 +206,34 @@ func TestEvents(t *testing.T) {
 		stop()
 		run.Wait()
 	})
+}
+
+// TestSetLevel checks that the event stream leaves out what is below its level.
+func TestSetLevel(t *testing.T) {
+	var events sink
+	l := New(Options{Cells: 1, Events: journal.To(&events, journal.EncodingText)})
+	refused := served()
+	refused.Fault, refused.Status = fault.NoRoute, 404
+	for _, test := range []struct {
+		least           slog.Level
+		refused, failed int
+	}{
+		{slog.LevelDebug, 1, 1},
+		{slog.LevelInfo, 1, 1},
+		{slog.LevelWarn, 1, 1},
+		{slog.LevelError, 0, 1},
+	} {
+		before := events.String()
+		l.SetLevel(test.least)
+		l.Record(0, served())
+		l.Record(0, refused)
+		l.Record(0, failed())
+		l.Flush()
+		text := strings.TrimPrefix(events.String(), before)
+		if r, f := strings.Count(text, " WARN "), strings.Count(text, " ERROR "); r != test.refused || f != test.failed {
+			t.Errorf("at level %v: %d refused and %d failed, want %d and %d", test.least, r, f, test.refused, test.failed)
+		}
+	}
 }
 
 // TestSameOutput checks that nothing is written twice when both streams share an output.

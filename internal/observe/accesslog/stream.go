@@ -18,7 +18,7 @@ const (
 
 	shardBytesMin = 64 << 10
 	// headroom is the room that a shard keeps for a long line, so that
-	// finding it too long costs no allocation.
+	// finding it too long costs no allocation. Only lines full of escapes are longer.
 	headroom = 8 << 10
 )
 
@@ -51,6 +51,7 @@ type shardState struct {
 	out   *journal.Output
 	clock clock
 	lost  int // lines dropped since the last flush
+	full  bool
 }
 
 const cacheLine = 64
@@ -101,7 +102,7 @@ func (s *stream) append(sh *shard, e *Entry) {
 	if sh.out == nil {
 		return
 	}
-	if len(sh.buf) >= s.limit {
+	if sh.full {
 		sh.lost++
 		return
 	}
@@ -110,9 +111,10 @@ func (s *stream) append(sh *shard, e *Entry) {
 	}
 	b := appendEntry(sh.buf, sh.out.Encoding(), &sh.clock, e)
 	if len(b) > s.limit {
+		// Shorter ones might fit still, but a log with gaps of long lines only would
+		// mislead, and a line longer than the headroom has cost an allocation.
+		sh.full = true
 		sh.lost++
-		// No later line fits either until the next flush, so that the log has no
-		// gaps of long lines only.
 		return
 	}
 	sh.buf = b
@@ -166,7 +168,7 @@ func (s *stream) flush() {
 func (s *stream) flushShard(sh *shard, next **journal.Output) {
 	sh.mu.Lock()
 	buf, lost, out := sh.buf, sh.lost, sh.out
-	sh.lost = 0
+	sh.lost, sh.full = 0, false
 	if len(buf) > 0 {
 		sh.buf, s.spare = s.spare, nil
 	}

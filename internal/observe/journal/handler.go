@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"strconv"
@@ -86,9 +87,14 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	})
 	buf := records.Get().(*[]byte)
 	defer records.Put(buf)
-	out := h.journal.output.Load()
-	*buf = appendRecord((*buf)[:0], out.encoding, r, attrs)
-	return out.Write(*buf)
+	for {
+		out := h.journal.output.Load()
+		*buf = appendRecord((*buf)[:0], out.encoding, r, attrs)
+		// An output that was replaced meanwhile may be closed already.
+		if err := out.Write(*buf); err == nil || h.journal.output.Load() == out {
+			return err
+		}
+	}
 }
 
 var records = sync.Pool{New: func() any { return new([]byte) }}
@@ -110,10 +116,28 @@ func flatten(list []slog.Attr, prefix string, a slog.Attr) []slog.Attr {
 		return list
 	}
 	key := prefix + a.Key
-	if f, ok := a.Value.Any().(*fault.Fault); ok {
-		return append(list, slog.String(key, f.Kind.Error()), slog.String(prefix+"cause", f.Cause.Error()))
+	if err, ok := a.Value.Any().(error); ok {
+		if text, cause := split(err); cause != "" {
+			return append(list, slog.String(key, text), slog.String(prefix+"cause", cause))
+		}
 	}
 	return append(list, slog.Attr{Key: key, Value: a.Value})
+}
+
+// split returns the fixed text of the fault inside err and what else err says; cause
+// is empty when err is a bare Kind or holds no fault.
+func split(err error) (text, cause string) {
+	var k fault.Kind
+	switch f := err.(type) {
+	case fault.Kind:
+		return "", ""
+	case *fault.Fault:
+		return f.Kind.Error(), f.Cause.Error()
+	}
+	if !errors.As(err, &k) {
+		return "", ""
+	}
+	return k.Error(), err.Error()
 }
 
 func appendRecord(dst []byte, e Encoding, r slog.Record, attrs []slog.Attr) []byte {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -151,5 +152,55 @@ func TestSetOutput(t *testing.T) {
 	}
 	if err := To(io.Discard, EncodingText).Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// replacing is an output that is replaced while it is being written to.
+type replacing struct{ replace func() }
+
+func (r replacing) Write([]byte) (int, error) {
+	r.replace()
+	return 0, errClosed
+}
+
+// TestReplacedWhileWriting checks that an event isn't lost to an output closed under it.
+func TestReplacedWhileWriting(t *testing.T) {
+	var b bytes.Buffer
+	var j *Journal
+	writes := 0
+	j = New(To(replacing{func() {
+		writes++
+		j.SetOutput(To(&b, EncodingText))
+	}}, EncodingText), slog.LevelInfo)
+	j.Logger().Info("Configuration reload succeeded")
+	if got := b.String(); writes != 1 || !strings.HasSuffix(got, " INFO Configuration reload succeeded\n") {
+		t.Errorf("after %d writes the new output has %q", writes, got)
+	}
+	writes = 0
+	j = New(To(replacing{func() { writes++ }}, EncodingText), slog.LevelInfo)
+	j.Logger().Info("lost")
+	if writes != 1 {
+		t.Errorf("%d writes to a broken output that stays, want 1", writes)
+	}
+}
+
+// TestWrappedFault checks that the value of error is a fixed text however deep the fault is.
+func TestWrappedFault(t *testing.T) {
+	cause := errors.New("dial 10.0.0.1:80: refused")
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{fault.UpstreamRefused, `error="upstream refused connection"`},
+		{fault.UpstreamRefused.With(cause), `error="upstream refused connection", cause="dial 10.0.0.1:80: refused"`},
+		{fmt.Errorf("attempt: %w", fault.UpstreamRefused.With(cause)),
+			`error="upstream refused connection", cause="attempt: upstream refused connection: dial 10.0.0.1:80: refused"`},
+		{cause, `error="dial 10.0.0.1:80: refused"`},
+	} {
+		var b bytes.Buffer
+		New(To(&b, EncodingText), slog.LevelInfo).Logger().Error("m", "error", test.err)
+		if got := b.String(); !strings.HasSuffix(got, " ERROR m, "+test.want+"\n") {
+			t.Errorf("%v is written as %q, want %q", test.err, got, test.want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 type Listener struct {
 	name  string
 	cells []listenerCell
+	use   usage // guarded by the registry's lock
 }
 
 type listenerCell struct {

@@ -188,6 +188,8 @@ func TestSweep(t *testing.T) {
 	draining := r.Listener("old")
 	draining.Opened(0)
 	api.Observe(0, 200, 0)
+	r.Sweep(now, Live{Routes: []string{"api", "old"}, Listeners: []string{"old"},
+		Upstreams: map[string][]string{"a": {"10.0.0.1:80", "10.0.0.2:80"}, "b": {}}})
 	live := Live{Routes: []string{"api"}, Listeners: []string{"http"}, Upstreams: map[string][]string{"a": {"10.0.0.1:80"}}}
 	r.Sweep(now, live)
 	text := scrape(t, r)
@@ -199,12 +201,12 @@ func TestSweep(t *testing.T) {
 	if strings.Contains(text, "10.0.0.2") {
 		t.Errorf("a removed target is still shown")
 	}
-	if r.Route("api") != api || r.Route("old") != old {
+	if r.mu.routes["api"] != api || r.mu.routes["old"] != old {
 		t.Errorf("handles changed within the grace")
 	}
 	draining.Closed(0)
 	r.Sweep(now.Add(SweepGrace-time.Second), live)
-	if r.Route("old") != old {
+	if r.mu.routes["old"] != old {
 		t.Errorf("a route left before its grace ended")
 	}
 	r.Sweep(now.Add(SweepGrace), live)
@@ -231,6 +233,33 @@ func TestSweepReturns(t *testing.T) {
 	r.Sweep(now.Add(SweepGrace*3/2), without)
 	if r.Route("api") != route {
 		t.Errorf("the grace didn't start anew")
+	}
+}
+
+// TestSweepPrepared checks that sweeps with the names of the serving
+// configuration leave alone what the next one has looked up.
+func TestSweepPrepared(t *testing.T) {
+	r := New(Options{Cells: 1})
+	now := time.Unix(1_800_000_000, 0)
+	l, target := r.Listener("new"), r.Upstream("a").Target("10.0.0.1:80")
+	for range 3 {
+		r.Sweep(now, Live{})
+		now = now.Add(PrepareGrace/3 - time.Second)
+	}
+	served := Live{Listeners: []string{"new"}, Upstreams: map[string][]string{"a": {"10.0.0.1:80"}}}
+	r.Sweep(now, served)
+	if r.Listener("new") != l || r.Upstream("a").Target("10.0.0.1:80") != target {
+		t.Errorf("handles changed before they served")
+	}
+	// The lookups above are those of a reload that fails.
+	r.Listener("failed")
+	r.Sweep(now, served)
+	r.Sweep(now.Add(PrepareGrace), Live{})
+	text := scrape(t, r)
+	for _, gone := range []string{`target="10.0.0.1:80"`, `listener="new"`, `listener="failed"`} {
+		if strings.Contains(text, gone) {
+			t.Errorf("%s is still shown", gone)
+		}
 	}
 }
 

@@ -18,10 +18,6 @@ const (
 	// cellsMax bounds the cells per handle, whatever the number of processors.
 	cellsMax = 64
 
-	// SweepGrace is how long the series of a route or upstream stay after the
-	// configuration stopped naming it, so that their last values are scraped.
-	SweepGrace = 15 * time.Minute
-
 	// faultSeriesMax bounds the zero series of sentinel_faults_total that exist
 	// before the fault first happens. Routes beyond it show a fault from its
 	// first occurrence on.
@@ -97,6 +93,7 @@ func (r *Registry) Route(name string) *Route {
 		}
 		r.mu.routes[name] = route
 	}
+	route.use.lookedUp()
 	return route
 }
 
@@ -110,6 +107,7 @@ func (r *Registry) Upstream(name string) *Upstream {
 		u = newUpstream(name, r.cells, &r.epoch)
 		r.mu.upstreams[name] = u
 	}
+	u.use.lookedUp()
 	return u
 }
 
@@ -123,70 +121,8 @@ func (r *Registry) Listener(name string) *Listener {
 		l = newListener(name, r.cells)
 		r.mu.listeners[name] = l
 	}
+	l.use.lookedUp()
 	return l
-}
-
-// Live lists the names that the serving configuration uses.
-type Live struct {
-	Routes, Listeners []string
-	// Upstreams holds the targets' addresses by upstream.
-	Upstreams map[string][]string
-}
-
-// Sweep drops series of names that aren't live: targets at once, so that no
-// dashboard shows a removed one as unhealthy; listeners once their last
-// connection is closed; routes and upstreams, which hold counters, after
-// SweepGrace. A name that comes back within the grace goes on counting. It is
-// called after a new snapshot serves, and may be called again at any time.
-func (r *Registry) Sweep(now time.Time, live Live) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	routes := set(live.Routes)
-	for name, route := range r.mu.routes {
-		if route.gone.expired(now, routes[name] || name == RouteNone) {
-			if route.seeded {
-				r.mu.faultSeries -= route.faultSeries()
-			}
-			delete(r.mu.routes, name)
-		}
-	}
-	for name, u := range r.mu.upstreams {
-		targets, ok := live.Upstreams[name]
-		u.sweep(set(targets))
-		if u.gone.expired(now, ok) {
-			delete(r.mu.upstreams, name)
-		}
-	}
-	listeners := set(live.Listeners)
-	for name, l := range r.mu.listeners {
-		if open, _ := l.connections(); !listeners[name] && open == 0 {
-			delete(r.mu.listeners, name)
-		}
-	}
-}
-
-func set(names []string) map[string]bool {
-	m := make(map[string]bool, len(names))
-	for _, name := range names {
-		m[name] = true
-	}
-	return m
-}
-
-// absence remembers since when a name isn't live; the registry's lock guards it.
-type absence struct{ since time.Time }
-
-// expired reports whether the name has been away for SweepGrace.
-func (a *absence) expired(now time.Time, live bool) bool {
-	switch {
-	case live:
-		a.since = time.Time{}
-	case a.since.IsZero():
-		a.since = now
-	default:
-		return now.Sub(a.since) >= SweepGrace
-	}
-	return false
 }
 
 // Run moves the sliding windows on until ctx ends. Without it they move only

@@ -16,7 +16,7 @@ type Upstream struct {
 	pending atomic.Int64
 	opened  atomic.Uint64
 	pool    atomic.Pointer[func() PoolState]
-	gone    absence // guarded by the registry's lock
+	use     usage // guarded by the registry's lock
 
 	mu struct {
 		sync.Mutex
@@ -90,6 +90,7 @@ func (u *Upstream) Target(address string) *Target {
 		t.healthy.Store(true)
 		u.mu.targets[address] = t
 	}
+	t.use.lookedUp()
 	return t
 }
 
@@ -103,11 +104,11 @@ func (u *Upstream) targets() []*Target {
 	return list
 }
 
-func (u *Upstream) sweep(live map[string]bool) {
+func (u *Upstream) sweep(now time.Time, live map[string]bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for address := range u.mu.targets {
-		if !live[address] {
+	for address, t := range u.mu.targets {
+		if t.use.over(now, live[address], 0) {
 			delete(u.mu.targets, address)
 		}
 	}
@@ -170,6 +171,7 @@ type Target struct {
 	address string
 	healthy atomic.Bool
 	breaker atomic.Int32
+	use     usage // guarded by the upstream's lock
 }
 
 // SetHealthy records the verdict of the health checks.
