@@ -78,12 +78,15 @@ func holdsLive(shown string) bool {
 func showValue(b *strings.Builder, k *Key, block any, owner string, depth int) {
 	for _, l := range lines(k.slot.at(block)) {
 		indent(b, depth)
-		if l.from.Kind == Inherited || l.from.Kind == Default && (yields(k, owner) || k.ID() == "respond.content-type") {
+		if l.from.Kind == Inherited || l.from.Kind == Default && (yields(k, owner) || idle(k)) {
 			b.WriteString("/- ")
 		}
 		fmt.Fprintf(b, "%s %s // %s\n", k.Name, l.text, l.from)
 	}
 }
+
+// idle reports whether k has no effect in some blocks, where writing its default is refused.
+func idle(k *Key) bool { return k.ID() == "respond.content-type" || k.ID() == "route.allow-trailers" }
 
 // yields reports whether a default of k in a block of owner gives way to what a farther
 // block says.
