@@ -57,6 +57,7 @@ func (b *builder) identity() {
 	sys := &b.cfg.System
 	b.snap.Identity = snapshot.Identity{
 		RequestIDField: sys.RequestID.Header.V,
+		RequestIDLower: strings.ToLower(sys.RequestID.Header.V),
 		AcceptIDs:      sys.RequestID.Accept.V == "trusted",
 		XForwarded:     sys.ForwardedHeaders.XForwarded.V,
 		Forwarded:      sys.ForwardedHeaders.Forwarded.V,

@@ -149,7 +149,7 @@ const requestIDBytesMax = 64
 // a new random one.
 func (x *exchange) identify() {
 	if x.trusted && x.s.Identity.AcceptIDs {
-		if i := x.req.Head.Find(message.FieldXRequestID); i >= 0 {
+		if i := x.req.Head.FindName(x.s.Identity.RequestIDLower); i >= 0 {
 			if id := x.req.Head.FieldValue(i); validID(id) {
 				x.id = id
 				return

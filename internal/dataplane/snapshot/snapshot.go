@@ -28,6 +28,7 @@ type Snapshot struct {
 // Identity says what a request is called and what upstreams are told of the client.
 type Identity struct {
 	RequestIDField string // name of the field that carries the request's id
+	RequestIDLower string // the same in lower case, to find it
 	AcceptIDs      bool   // keep the ids that trusted peers bring
 	XForwarded     bool   // send X-Forwarded-For, -Host and -Proto
 	Forwarded      bool   // send Forwarded (RFC 7239)
