@@ -74,7 +74,7 @@ func routeKeys() []Key {
 		{Name: "allow-upgrade", Kind: Texts, Many: true, Words: []string{"websocket"},
 			Doc:  "protocols that a client may upgrade to; none without this key",
 			slot: value(func(r *Route) any { return &r.AllowUpgrade })},
-		{Name: "allow-trailers", Kind: Bool, Default: "#false", Doc: "pass trailer fields on, both ways, instead of dropping them",
+		{Name: "allow-trailers", Kind: Bool, Doc: "pass trailer fields on, both ways, instead of dropping them",
 			slot: value(func(r *Route) any { return &r.AllowTrailers })},
 	}
 }
