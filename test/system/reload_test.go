@@ -58,7 +58,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	var served atomic.Int64
-	for i := range 4 {
+	for i := range 3 {
 		clients.Go(func() {
 			c := keepAlive{address: p.http}
 			defer c.close()
