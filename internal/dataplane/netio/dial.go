@@ -2,7 +2,9 @@ package netio
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"time"
 )
 
@@ -18,7 +20,8 @@ func Dial(clock *Clock, d Dialer, address string, timeout time.Duration) (*Conn,
 	defer cancel()
 	nc, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
-		if ctx.Err() != nil {
+		// The socket's deadline may strike before the context's timer has.
+		if ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, ErrTimeout
 		}
 		return nil, err
