@@ -36,7 +36,9 @@ bytes or texts such as "64KiB" and "10MB".
 
 ` + "`${NAME}` in a text is the environment variable, `${NAME:-default}` the same with a default,\nand `$${` the characters `${`." + ` In texts with variables of the request, names in
 upper case are of the environment. ` + "`include \"conf.d/*.kdl\"`" + ` at top level reads more files;
-the pattern is relative to the file it stands in.
+the pattern is relative to the file it stands in and must name a file, unless ` + "`optional=#true`" + `
+stands behind it. Numbers and booleans may come from the environment as well. Sizes in KB, MB
+and GB are powers of 1000; those in KiB, MiB, GiB, k, m and g powers of 1024.
 `
 
 func reference() string {
