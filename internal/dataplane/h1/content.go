@@ -215,24 +215,28 @@ var continueLine = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 // discardContent reads over what the handler left of the content, if that is little. It
 // reports whether the connection can go on.
 func (w *work) discardContent() bool {
-	k := &w.content
-	if !w.contentDone() && w.req.Head.Continue && !k.asked && !k.started {
-		return false // whether the client sends it now is unknown
+	if w.contentDone() {
+		return true
 	}
-	var scrap [512]byte
-	for dropped := 0; !w.contentDone(); {
-		if whole, ok := w.Whole(); ok {
-			_ = whole
-			break
-		}
-		if k.left > discardBytesMax || dropped > discardBytesMax {
-			return false
-		}
-		n, err := w.Read(scrap[:])
+	if _, ok := w.Whole(); ok {
+		return true
+	}
+	k := &w.content
+	if w.req.Head.Continue && !k.asked && !k.started || k.left > discardBytesMax {
+		return false // whether the client sends it now is unknown, or it is too much
+	}
+	return w.readOver()
+}
+
+// readOver reads and drops the rest of the content, up to discardBytesMax.
+func (w *work) readOver() bool {
+	scrap := make([]byte, 4<<10)
+	for dropped := 0; dropped <= discardBytesMax; {
+		n, err := w.Read(scrap)
 		if err != nil {
 			return err == io.EOF
 		}
 		dropped += n
 	}
-	return true
+	return false
 }
