@@ -25,7 +25,6 @@ type builder struct {
 	snap      *snapshot.Snapshot
 	next      *changes
 	upstreams map[string]*upstream.Upstream
-	written   map[string]*schema.Upstream
 	diags     kdl.Diagnostics
 }
 
@@ -35,8 +34,7 @@ type builder struct {
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
 	b := &builder{cfg: cfg, live: live, snap: &snapshot.Snapshot{NoRoute: live.metrics.Unrouted()},
-		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams)),
-		written: make(map[string]*schema.Upstream, len(cfg.Upstreams))}
+		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams))}
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
 	}
@@ -72,7 +70,8 @@ func (b *builder) addListeners(slot func(string) int) {
 		}
 		paths := pathPolicy(&l.PathNormalization)
 		b.snap.Listeners[i] = &snapshot.Listener{
-			Name: l.Name.V, H1: engineSettings(l), Paths: paths, RewrittenPaths: paths.Rewritten(),
+			Name: l.Name.V, H1: engineSettings(l), RequestTimeout: l.Timeouts.Request.V, BodyBytesMax: l.Limits.MaxBodySize.V,
+			Paths: paths, RewrittenPaths: paths.Rewritten(),
 			Metrics: b.live.metrics.Listener(l.Name.V),
 		}
 		b.next.listeners = append(b.next.listeners, l.Name.V)
@@ -105,7 +104,10 @@ func (b *builder) addUpstreams() {
 		}
 		up := upstream.New(u.Name.V, targets, b.live.turns(u.Name.V))
 		up.Metrics, up.ResponseTimeout = m, u.Timeouts.Read.V
-		b.upstreams[u.Name.V], b.written[u.Name.V] = up, u
+		if u.Timeouts.Request.From.Kind == schema.Written {
+			up.RequestTimeout = u.Timeouts.Request.V
+		}
+		b.upstreams[u.Name.V] = up
 		b.snap.Upstreams = append(b.snap.Upstreams, up)
 		b.next.upstreams[u.Name.V] = names
 	}
@@ -193,8 +195,11 @@ func texts(vs []schema.Value[string]) []string {
 func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr := &snapshot.Route{
 		Name: r.Name.V, Metrics: b.live.metrics.Route(r.Name.V),
-		Timeout: b.requestTimeout(r), BodyBytesMax: b.bodyMax(r), TunnelIdle: tunnelIdle,
+		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn, TunnelIdle: tunnelIdle,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
+	}
+	if r.Limits.MaxBodySize.IsSet() {
+		sr.BodyBytesMax = r.Limits.MaxBodySize.V
 	}
 	if r.Timeouts.Read.IsSet() {
 		sr.ReadTimeout = r.Timeouts.Read.V
@@ -211,6 +216,9 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	b.rewrite(r, sr)
 	return sr
 }
+
+// listenersOwn marks a body limit that the listener of the request decides.
+const listenersOwn = -1
 
 // tunnelIdle is how long an upgraded connection may be silent.
 const tunnelIdle = time.Hour

@@ -21,39 +21,36 @@ upstreams {
 }
 `
 
-// TestNearestBlockWins checks which request-secs and max-body-size a route gets.
+// TestNearestBlockWins checks what listeners, upstreams and routes say of request-secs and
+// max-body-size: each its own, so that an exchange can take the nearest.
 func TestNearestBlockWins(t *testing.T) {
+	slots := map[string]int{"a": 0, "b": 1}
 	for _, c := range []struct {
 		name, old, with string
-		timeout         time.Duration // of route one
-		body            int64         // of route one
+		timeouts        [4]time.Duration // of listener a and b, upstream u, route one; 0: not its own
+		bodies          [3]int64         // of listener a and b, route one
 	}{
-		{"defaults", "", "", 30 * time.Second, 10 << 20},
-		{"top level", "listeners {", "timeouts { request-secs 7 }\nlimits { max-body-size 7 }\nlisteners {", 7 * time.Second, 7},
-		{"listeners", "\"127.0.0.1:81\" }", "\"127.0.0.1:81\"; timeouts { request-secs 30 }; limits { max-body-size \"10MiB\" } }", 30 * time.Second, 10 << 20},
-		{"upstream", "connect-secs 3", "connect-secs 3; request-secs 30", 30 * time.Second, 10 << 20},
+		{"defaults", "", "", [4]time.Duration{30 * time.Second, 30 * time.Second}, [3]int64{10 << 20, 10 << 20, -1}},
+		{"top level", "listeners {", "timeouts { request-secs 7 }\nlimits { max-body-size 7 }\nlisteners {",
+			[4]time.Duration{7 * time.Second, 7 * time.Second}, [3]int64{7, 7, -1}},
+		{"one listener", "idle-secs 9 }", "request-secs 9 }; limits { max-body-size 5 }",
+			[4]time.Duration{9 * time.Second, 30 * time.Second}, [3]int64{5, 10 << 20, -1}},
+		{"upstream", "connect-secs 3", "connect-secs 3; request-secs 4", [4]time.Duration{30 * time.Second, 30 * time.Second, 4 * time.Second},
+			[3]int64{10 << 20, 10 << 20, -1}},
 		{"route", `upstream "u" }
 `, `upstream "u"; timeouts { request-secs 2 }; limits { max-body-size 0 } }
-`, 2 * time.Second, 0},
+`, [4]time.Duration{30 * time.Second, 30 * time.Second, 0, 2 * time.Second}, [3]int64{10 << 20, 10 << 20, 0}},
 	} {
-		s, _ := build(t, newLive(t), strings.Replace(twoOfAll, c.old, c.with, 1))
-		if r := s.Routes[1]; r.Timeout != c.timeout || r.BodyBytesMax != c.body {
-			t.Errorf("%s: timeout %v, body %d, want %v and %d", c.name, r.Timeout, r.BodyBytesMax, c.timeout, c.body)
+		s, _, diags := Build(load(t, strings.Replace(twoOfAll, c.old, c.with, 1)), newLive(t), func(name string) int { return slots[name] })
+		if diags.HasErrors() {
+			t.Fatalf("%s: %v", c.name, diags)
 		}
-	}
-}
-
-// TestAmbiguousValuesAreRefused checks that a route is not served by one of two values that
-// would hold for it.
-func TestAmbiguousValuesAreRefused(t *testing.T) {
-	for _, c := range []struct{ name, old, with, want string }{
-		{"split", `target "127.0.0.1:2"`, `target "127.0.0.1:2"; timeouts { request-secs 4 }`, `request-secs would hold for route "cut"`},
-		{"listeners, time", "idle-secs 9", "request-secs 9", `request-secs would hold for route "cut"`},
-		{"listeners, body", "timeouts { idle-secs 9 }", "limits { max-body-size 5 }", `max-body-size would hold for route "cut"`},
-	} {
-		_, _, diags := Build(load(t, strings.Replace(twoOfAll, c.old, c.with, 1)), newLive(t), nil)
-		if !diags.HasErrors() || !strings.Contains(diags[0].Message, c.want) || len(diags[0].Related) == 0 {
-			t.Errorf("%s: Build = %v, want %q with its places", c.name, diags, c.want)
+		a, b, r := s.Listeners[0], s.Listeners[1], s.Routes[1]
+		if got := [4]time.Duration{a.RequestTimeout, b.RequestTimeout, s.Upstreams[0].RequestTimeout, r.Timeout}; got != c.timeouts {
+			t.Errorf("%s: timeouts %v, want %v", c.name, got, c.timeouts)
+		}
+		if got := [3]int64{a.BodyBytesMax, b.BodyBytesMax, r.BodyBytesMax}; got != c.bodies {
+			t.Errorf("%s: body limits %v, want %v", c.name, got, c.bodies)
 		}
 	}
 }

@@ -22,10 +22,11 @@ const attemptsMax = 3
 // forward sends the request to a target and waits for the final response head.
 func (x *exchange) forward() fault.Kind {
 	x.upstream = x.route.Forward.Pick(x.splitKey())
+	x.deadline = x.req.Received + x.timeout()
 	content, whole := x.req.Content.Whole()
 	if whole {
 		x.received = int64(len(content))
-		if limit := x.route.BodyBytesMax; limit > 0 && x.received > limit {
+		if limit := x.bodyBytesMax(); limit > 0 && x.received > limit {
 			return fault.ContentTooLarge
 		}
 	}
@@ -181,7 +182,7 @@ func (x *exchange) pump(moved *int64) error {
 			break
 		}
 		*moved += int64(n)
-		if limit := x.route.BodyBytesMax; err == nil && limit > 0 && *moved > limit {
+		if limit := x.bodyBytesMax(); err == nil && limit > 0 && *moved > limit {
 			err = fault.ContentTooLarge
 		}
 		if err != nil {
@@ -202,7 +203,7 @@ func (x *exchange) pump(moved *int64) error {
 			return fault.UpstreamWriteFailed
 		}
 	}
-	x.conn.Net.SetReadDeadline(x.p.opt.Clock.Now() + min(x.silence(), x.route.Timeout))
+	x.conn.Net.SetReadDeadline(x.p.opt.Clock.Now() + min(x.silence(), x.timeout()))
 	return nil
 }
 
@@ -229,6 +230,26 @@ func (x *exchange) passInterims() error {
 func (x *exchange) responseDeadline(now time.Duration) time.Duration {
 	at := now + x.silence()
 	return min(at, x.deadline)
+}
+
+// timeout is how long a response may take to begin, the nearest of what says so: route,
+// upstream, listener.
+func (x *exchange) timeout() time.Duration {
+	switch {
+	case x.route.Timeout > 0:
+		return x.route.Timeout
+	case x.upstream.RequestTimeout > 0:
+		return x.upstream.RequestTimeout
+	}
+	return x.ln.RequestTimeout
+}
+
+// bodyBytesMax is how much content the request may have; 0 is no limit.
+func (x *exchange) bodyBytesMax() int64 {
+	if x.route.BodyBytesMax >= 0 {
+		return x.route.BodyBytesMax
+	}
+	return x.ln.BodyBytesMax
 }
 
 // silence is how long the upstream may say nothing.

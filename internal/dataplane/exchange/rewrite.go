@@ -26,7 +26,7 @@ func (x *exchange) rewrite() fault.Kind {
 
 // checkContent refuses content that is too large before any upstream sees the request.
 func (x *exchange) checkContent() fault.Kind {
-	limit := x.route.BodyBytesMax
+	limit := x.bodyBytesMax()
 	if limit > 0 && x.req.Head.ContentLength > limit {
 		return fault.ContentTooLarge
 	}

@@ -74,7 +74,6 @@ func (x *exchange) serve() error {
 	if k := x.match(); k != fault.None {
 		return x.fail(k)
 	}
-	x.deadline = x.req.Received + x.route.Timeout
 	if k := x.rewrite(); k != fault.None {
 		return x.fail(k)
 	}

@@ -44,6 +44,9 @@ type Listener struct {
 	// RewrittenPaths is Paths for what a rewrite has made.
 	RewrittenPaths route.PathPolicy
 	Metrics        *metric.Listener
+	// RequestTimeout and BodyBytesMax hold where neither route nor upstream says otherwise.
+	RequestTimeout time.Duration
+	BodyBytesMax   int64
 }
 
 // Route is one route, ready to serve.
@@ -60,9 +63,9 @@ type Route struct {
 	Rewrites      []*filter.Rewrite
 	RequestEdits  *filter.Edits // nil for none
 	ResponseEdits *filter.Edits
-	Timeout       time.Duration // for the whole exchange
+	Timeout       time.Duration // from the request to the response head; 0: the upstream's or the listener's
 	ReadTimeout   time.Duration // for the response head, and between two reads; 0: the upstream's
-	BodyBytesMax  int64         // of request content; 0 is no limit
+	BodyBytesMax  int64         // of request content, 0 is no limit; negative: the listener's
 	Upgrades      []string      // tokens that may be upgraded to, in lower case
 	TunnelIdle    time.Duration // a tunnel silent for so long is closed
 

@@ -22,6 +22,7 @@ type Upstream struct {
 	Name            string
 	Targets         []*Target
 	Metrics         *metric.Upstream
+	RequestTimeout  time.Duration // for a whole request; 0: the listener's
 	ResponseTimeout time.Duration // from the request sent to the response head, and between two reads
 
 	turns []uint16 // indices of Targets in the order of smooth weighted round robin
