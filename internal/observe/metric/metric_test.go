@@ -251,7 +251,19 @@ func TestSweepPrepared(t *testing.T) {
 	if r.Listener("new") != l || r.Upstream("a").Target("10.0.0.1:80") != target {
 		t.Errorf("handles changed before they served")
 	}
-	// The lookups above are those of a reload that fails.
+	// Looking up again begins the time anew.
+	again := r.Listener("again")
+	againTarget := r.Upstream("a").Target("10.0.0.3:80")
+	r.Sweep(now, served)
+	if r.Listener("again") != again || r.Upstream("a").Target("10.0.0.3:80") != againTarget {
+		t.Errorf("handles changed right after they were looked up")
+	}
+	r.Sweep(now.Add(PrepareGrace), served)
+	if r.mu.listeners["again"] != again || r.mu.upstreams["a"].mu.targets["10.0.0.3:80"] != againTarget {
+		t.Errorf("handles were dropped though they were looked up again")
+	}
+	now = now.Add(2 * PrepareGrace)
+	// The lookups of served names above are those of a reload that fails.
 	r.Listener("failed")
 	r.Sweep(now, served)
 	r.Sweep(now.Add(PrepareGrace), Live{})
