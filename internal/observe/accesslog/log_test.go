@@ -234,6 +234,11 @@ func TestSetLevel(t *testing.T) {
 			t.Errorf("at level %v: %d refused and %d failed, want %d and %d", test.least, r, f, test.refused, test.failed)
 		}
 	}
+	before := events.String()
+	l.failed.refused.Store(3)
+	if l.reportSuppressed(); events.String() != before {
+		t.Errorf("a warning about what was left out is written at level error")
+	}
 }
 
 // TestSameOutput checks that nothing is written twice when both streams share an output.
