@@ -97,6 +97,7 @@ func (l *logs) openAccess(c *schema.Logging, events *journal.Output) (*journal.O
 
 func (l *logs) set(level slog.Level, events, access *journal.Output) {
 	l.journal.SetLevel(level)
+	l.access.SetLevel(level)
 	oldEvents, oldAccess := l.journal.SetOutput(events), l.accessOut
 	l.access.SetOutputs(access, events)
 	l.accessOut = access
