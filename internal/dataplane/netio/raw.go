@@ -8,11 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawRead is read(2) on the non-blocking descriptor, without telling the scheduler:
-// it can't block.
+// rawRead is recv(2) on the non-blocking descriptor, without telling the scheduler: it
+// can't block. Of a socket it is cheaper than read(2), which goes through the file layer.
 func (c *Conn) rawRead(p []byte) (int, error) {
 	for {
-		n, _, e := syscall.RawSyscall(syscall.SYS_READ, c.fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, e := syscall.RawSyscall6(syscall.SYS_RECVFROM, c.fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+			syscall.MSG_DONTWAIT, 0, 0)
 		switch {
 		case e == 0 && n > 0:
 			return int(n), nil
@@ -26,10 +27,11 @@ func (c *Conn) rawRead(p []byte) (int, error) {
 	}
 }
 
-// rawWrite is write(2) likewise; it writes what there is room for.
+// rawWrite is send(2) likewise; it writes what there is room for.
 func (c *Conn) rawWrite(p []byte) (int, error) {
 	for {
-		n, _, e := syscall.RawSyscall(syscall.SYS_WRITE, c.fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, e := syscall.RawSyscall6(syscall.SYS_SENDTO, c.fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
 		switch e {
 		case 0:
 			return int(n), nil
