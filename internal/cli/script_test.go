@@ -4,16 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"sentinel/internal/control/admin"
+	"sentinel/internal/testkit/notify"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -62,33 +61,18 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-type messagesKey struct{}
+type managerKey struct{}
 
 func setupScript(env *testscript.Env) error {
 	env.Setenv("SENTINEL_CONFIG", filepath.Join(env.WorkDir, "config.kdl"))
 	socket := filepath.Join(env.WorkDir, ".notify")
-	env.Setenv("NOTIFY_SOCKET", socket)
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	env.Setenv(notify.Variable, socket)
+	manager, err := notify.Listen(socket)
 	if err != nil {
 		return err
 	}
-	messages, done := make(chan string, 64), make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 4096)
-		for {
-			n, err := c.Read(buf)
-			if err != nil {
-				return
-			}
-			messages <- string(buf[:n])
-		}
-	}()
-	env.Defer(func() {
-		c.Close()
-		<-done
-	})
-	env.Values[messagesKey{}] = messages
+	env.Defer(func() { manager.Close() })
+	env.Values[managerKey{}] = manager
 	return nil
 }
 
@@ -96,17 +80,7 @@ func notified(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: notified BEGIN")
 	}
-	limit := time.After(scriptWait)
-	for {
-		select {
-		case m := <-ts.Value(messagesKey{}).(chan string):
-			if strings.HasPrefix(m, args[0]) {
-				return
-			}
-		case <-limit:
-			ts.Fatalf("no message %q within %v", args[0], scriptWait)
-		}
-	}
+	ts.Check(ts.Value(managerKey{}).(*notify.Socket).Await(args[0], scriptWait))
 }
 
 func address(ts *testscript.TestScript, neg bool, args []string) {

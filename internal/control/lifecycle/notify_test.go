@@ -2,40 +2,33 @@ package lifecycle
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"sentinel/internal/testkit/notify"
 )
 
-// notifySocket listens as a service manager does and returns its messages.
-func notifySocket(t *testing.T, name string) <-chan string {
+// notifySocket listens as a service manager does until the test ends.
+func notifySocket(t *testing.T, name string) *notify.Socket {
 	t.Helper()
-	t.Setenv("NOTIFY_SOCKET", name)
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	t.Setenv(notify.Variable, name)
+	s, err := notify.Listen(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages := make(chan string, 16)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 4096)
-		for {
-			n, err := c.Read(buf)
-			if err != nil {
-				return
-			}
-			messages <- string(buf[:n])
-		}
-	}()
-	t.Cleanup(func() {
-		c.Close()
-		<-done
-	})
-	return messages
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// expectMessage takes the next message and compares its beginning.
+func expectMessage(t *testing.T, from *notify.Socket, want string) {
+	t.Helper()
+	if got, err := from.Next(10 * time.Second); err != nil || !strings.HasPrefix(got, want) {
+		t.Errorf("message = %q, %v, want %q", got, err, want)
+	}
 }
 
 func next[T any](t *testing.T, from <-chan T, what string) T {
@@ -60,9 +53,7 @@ func TestNotify(t *testing.T) {
 		n.reloading()
 		n.stopping("draining")
 		for _, want := range []string{"READY=1\nSTATUS=serving", "RELOADING=1\nMONOTONIC_USEC=", "STOPPING=1\nSTATUS=draining"} {
-			if got := next(t, messages, "message"); !strings.HasPrefix(got, want) {
-				t.Errorf("%s: message = %q, want %q", name, got, want)
-			}
+			expectMessage(t, messages, want)
 		}
 	}
 }

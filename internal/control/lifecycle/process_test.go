@@ -101,15 +101,13 @@ func TestDrainOrder(t *testing.T) {
 	messages := notifySocket(t, filepath.Join(f.dir, "notify"))
 	f.notify = newNotifier()
 	f.start()
-	next(t, messages, "READY")
+	expectMessage(t, messages, "READY=1")
 	c := f.dial()
 	io.WriteString(c, "hold\n")
 	<-f.held
 	f.signals.stop <- syscall.SIGTERM
 	f.log("stopping", "terminated")
-	if got := next(t, messages, "STOPPING"); !strings.HasPrefix(got, "STOPPING=1") {
-		t.Errorf("message = %q, want STOPPING=1", got)
-	}
+	expectMessage(t, messages, "STOPPING=1")
 	s, err := admin.NewClient(filepath.Join(f.dir, "admin.sock"), 10*time.Second).Status(t.Context())
 	if err != nil || s.State != "draining" || s.Ready {
 		t.Errorf("Status() in the drain = %+v, %v, want draining and not ready", s, err)
