@@ -43,6 +43,7 @@ func (w *work) Interim(h *message.Head) error {
 // Respond implements message.Responder.
 func (w *work) Respond(h *message.Head, content []byte, end bool) error {
 	w.responded = true
+	w.closing = w.closing || w.req.LastOnConnection
 	w.out = appendStatusLine(w.out[:0], h)
 	w.out = h.AppendFields(w.out)
 	if h.Find(message.FieldDate) < 0 && h.Status != 101 {

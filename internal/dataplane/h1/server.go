@@ -218,9 +218,7 @@ func (c *conn) serve() {
 	c.served++
 	c.net.SetReadDeadline(0)
 	persists := w.req.Head.PersistsAfter()
-	last := !persists || c.life.MustClose() || w.settings.RequestsMax > 0 && c.served >= w.settings.RequestsMax
-	w.req.LastOnConnection = last
-	w.closing = last
+	w.req.LastOnConnection = !persists || c.life.MustClose() || w.settings.RequestsMax > 0 && c.served >= w.settings.RequestsMax
 	err := c.srv.Handler.ServeExchange(&w.req, w)
 	c.started = 0
 	if err != nil || !w.finished || w.tunnelled {
@@ -230,7 +228,7 @@ func (c *conn) serve() {
 		}
 		return
 	}
-	if w.closing || !w.discardContent() {
+	if w.closing || w.req.LastOnConnection || !w.discardContent() {
 		c.close()
 		return
 	}
@@ -241,7 +239,7 @@ func (c *conn) serve() {
 func (c *conn) refuse(reason error) {
 	w := c.w
 	c.served++
-	w.closing, w.req.LastOnConnection = true, true
+	w.req.LastOnConnection = true
 	w.req.Content = w
 	c.srv.Handler.Refuse(&w.req, w, reason)
 	c.close()

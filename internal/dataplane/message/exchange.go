@@ -16,8 +16,8 @@ type Request struct {
 	// Received is when the first byte of the request was read, on the clock of the
 	// connection (netio.Clock).
 	Received time.Duration
-	// LastOnConnection is true when the answer must close the connection whatever the head says:
-	// the engine reached a limit or is draining.
+	// LastOnConnection is true when the answer must close the connection whatever the head
+	// says: the engine reached a limit or is draining. The handler may set it before Respond.
 	LastOnConnection bool
 }
 
