@@ -154,7 +154,7 @@ func TestPoolMaxConnections(t *testing.T) {
 
 func TestSystemKeys(t *testing.T) {
 	o := origin.Start(t, origin.Echo())
-	const config = `system { @files@; trusted-proxies %s; request-id { header "X-Id"; accept "%s" }; forwarded-headers { x-forwarded %s; forwarded %s } }
+	const config = `system { $FILES; trusted-proxies %s; request-id { header "X-Id"; accept "%s" }; forwarded-headers { x-forwarded %s; forwarded %s } }
 `
 	for _, c := range []struct {
 		args      []any
@@ -184,20 +184,21 @@ func TestSystemKeys(t *testing.T) {
 func TestObservability(t *testing.T) {
 	o := named(t, "ok")
 	p := start(t, "", forward(o, "", "")+`observability {
-    metrics { address "@metrics@"; path "/m" }
-    logging { level "warn"; format "json"; file "@dir@/events"; access-log { file "@dir@/access"; format "text" } }
+    metrics { address "127.0.0.1:0"; path "/m" }
+    logging { level "warn"; format "json"; file "$DIR/events"; access-log { file "$DIR/access"; format "text" } }
 }`)
 	p.do("GET", "/seen")
-	if code, text := p.get("http://" + p.metrics + "/m"); code != 200 || !strings.Contains(text, `sentinel_requests_total{code="200",route="r",status="2xx"} 1`) {
+	metrics := "http://" + p.MetricsAddr()
+	if code, text := get(t, metrics+"/m"); code != 200 || !strings.Contains(text, `sentinel_requests_total{code="200",route="r",status="2xx"} 1`) {
 		t.Errorf("metrics = %d %s", code, text)
 	}
-	if code, _ := p.get("http://" + p.metrics + "/metrics"); code != 404 {
+	if code, _ := get(t, metrics+"/metrics"); code != 404 {
 		t.Errorf("metrics elsewhere = %d, want 404", code)
 	}
-	if log := p.file("access"); !strings.Contains(log, `path="/seen"`) {
+	if log := p.File("access"); !strings.Contains(log, `path="/seen"`) {
 		t.Errorf("access log = %q", log)
 	}
-	if log := p.file("events"); strings.Contains(strings.ToLower(log), `"info"`) {
+	if log := p.File("events"); strings.Contains(strings.ToLower(log), `"info"`) {
 		t.Errorf("events at level warn = %q", log)
 	}
 }
@@ -205,11 +206,11 @@ func TestObservability(t *testing.T) {
 func TestLogFormats(t *testing.T) {
 	o := named(t, "ok")
 	p := start(t, "", forward(o, "", "")+`observability {
-    metrics { address "@metrics@" }
-    logging { format "json"; file "@dir@/events"; access-log { enabled #false } }
+    metrics { address "127.0.0.1:0" }
+    logging { format "json"; file "$DIR/events"; access-log { enabled #false } }
 }`)
 	p.do("GET", "/seen")
-	log := p.file("events")
+	log := p.File("events")
 	if !strings.HasPrefix(log, "{") || strings.Contains(log, "/seen") {
 		t.Errorf("events = %q, want JSON and no requests", log)
 	}

@@ -8,11 +8,15 @@ import (
 	"time"
 
 	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/race"
 )
 
 // A request on connections that are kept alive allocates nothing, metrics, deadlines,
 // routing and forwarded fields included.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
+	if race.Enabled() {
+		t.Skip("pools forget under the race detector")
+	}
 	o := origin.Serve(listen(t), func(c *origin.Conn) { answerForever(c.Conn()) })
 	defer o.Close()
 	addr := start(t, o)

@@ -12,10 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"sentinel/internal/testkit/race"
 )
 
-// binary is the program under test, built once by TestMain. Its name is "sentinel", as
-// installed.
+// binary is the program under test, built once by TestMain, with the race detector if the
+// tests have it. Its name is "sentinel", as installed.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -33,7 +35,7 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "sentinel")
-	build := exec.Command("go", "build", "-o", binary, "sentinel/cmd/sentinel")
+	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", race.Enabled()), "-o", binary, "sentinel/cmd/sentinel")
 	if out, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -214,8 +214,11 @@ func (p *proxy) cleanup() {
 		}
 		p.t.Logf("log of the proxy (its end):\n%s", text)
 	}
-	if strings.Contains(p.log.String(), "panic:") || strings.Contains(p.log.String(), "goroutine ") {
-		p.t.Errorf("the proxy panicked:\n%s", p.log)
+	for _, word := range []string{"panic:", "goroutine ", "DATA RACE"} {
+		if strings.Contains(p.log.String(), word) {
+			p.t.Errorf("the proxy logged %q:\n%s", word, p.log)
+			break
+		}
 	}
 }
 
