@@ -1,6 +1,6 @@
 # The two commands of the README: make demo, make test.
 
-.PHONY: build demo test test-short fuzz lint soak
+.PHONY: build demo test test-short fuzz lint format soak
 build:
 	go build -o bin/ ./cmd/sentinel ./tools/demo-origin
 
@@ -14,6 +14,19 @@ test:
 # What a change needs while it is being written.
 test-short:
 	go test -short ./...
+
+# Formatting and what static analysis finds. The programs are pinned in tools/lint/go.mod
+# and fetched the first time.
+LINT := go tool -modfile=tools/lint/go.mod
+SOURCES := bench cmd internal test tools
+lint:
+	@unformatted="$$($(LINT) gofumpt -l $(SOURCES))" || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "make format would change:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(LINT) staticcheck ./...
+
+format:
+	$(LINT) gofumpt -w $(SOURCES)
 
 # Each fuzz target for half a minute.
 fuzz:
