@@ -229,9 +229,11 @@ func TestFailedReloadChangesNothing(t *testing.T) {
 		{"syntax", p.expand(answering) + "\nroutes {", []string{"parse error", at}},
 		{"unknown key", "routes {\n  route \"r\" { rspond 200 \"there\" }\n}\n" + p.expand("routes { }"), []string{"validation error", at + "2:15"}},
 		{"wrong type", strings.Replace(p.expand(answering), `200 "here"`, `"no" "there"`, 1), []string{"validation error", at + "1:"}},
-		{"port taken", p.expand(fmt.Sprintf(`routes { route "r" { respond 200 "there" } }
+		{
+			"port taken", p.expand(fmt.Sprintf(`routes { route "r" { respond 200 "there" } }
 listeners { listener "new" { address %q }; listener "taken" { address %q } }`, free, taken.Addr())),
-			[]string{"address in use", "taken", at + "2:"}},
+			[]string{"address in use", "taken", at + "2:"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := p.series("sentinel_config_generation")

@@ -64,8 +64,10 @@ func TestRunbookDiagnostics(t *testing.T) {
 		{`curl -sf http://localhost:8080/health && echo "OK" || echo "UNHEALTHY"`, `^\{"status":"healthy".*\}\s*OK\n$`},
 		{`curl -sf http://localhost:8080/ready && echo "READY" || echo "NOT READY"`, `^\{"status":"ready".*\}\s*READY\n$`},
 		{`curl -s localhost:9090/metrics | grep 'requests_total' | awk '/5[0-9][0-9]/ {sum+=$2} END {print "5xx errors:", sum}'`, `^5xx errors: 3\n$`},
-		{`curl -s localhost:9090/metrics | grep 'requests_total.*status="5' | sort -t'"' -k4`,
-			fmt.Sprintf(`(?s)requests_total\{code="%d",route="api",status="5xx"\} 1\n.*requests_total\{code="500",route="bad",status="5xx"\} 2\n`, failed)},
+		{
+			`curl -s localhost:9090/metrics | grep 'requests_total.*status="5' | sort -t'"' -k4`,
+			fmt.Sprintf(`(?s)requests_total\{code="%d",route="api",status="5xx"\} 1\n.*requests_total\{code="500",route="bad",status="5xx"\} 2\n`, failed),
+		},
 		{`curl -s localhost:9090/metrics | grep upstream_health`, `sentinel_upstream_health\{target="[^"]+",upstream="good"\} 1\n`},
 		{`curl -s localhost:9090/metrics | grep circuit_breaker_state`, `sentinel_circuit_breaker_state\{target="[^"]+",upstream="good"\} 0\n`},
 		{`curl -s localhost:9090/metrics | grep 'upstream_health{' | grep ' 0'`, `^$`},

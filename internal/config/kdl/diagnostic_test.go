@@ -20,8 +20,10 @@ func TestExcerpt(t *testing.T) {
 		{"second line", "a\r\nb 5s\r\nc", "5s", "    2 | b 5s\n      |   ^^\n"},
 		{"mark over lines", "a \"b\nc\"", "\"b\nc\"", "    1 | a \"b\n      |   ^^\n"},
 		{"end of text", "a", "", "    1 | a\n      |  ^\n"},
-		{"long line", long + " 5s " + long, "5s",
-			"    1 | " + long[:79] + " 5s " + long[:77] + "\n      | " + strings.Repeat(" ", 80) + "^^\n"},
+		{
+			"long line", long + " 5s " + long, "5s",
+			"    1 | " + long[:79] + " 5s " + long[:77] + "\n      | " + strings.Repeat(" ", 80) + "^^\n",
+		},
 	}
 	for _, test := range tests {
 		at := newCursor(test.src)

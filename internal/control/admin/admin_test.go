@@ -18,6 +18,7 @@ type fakeProcess struct{ outcome Outcome }
 func (f *fakeProcess) Status() Status {
 	return Status{PID: 42, Generation: 3, Routes: []Route{{Name: "api", Requests: 7}}}
 }
+
 func (f *fakeProcess) Config() Config                 { return Config{File: "c.kdl", Text: "system"} }
 func (f *fakeProcess) Reload(context.Context) Outcome { return f.outcome }
 
@@ -59,8 +60,14 @@ func TestMethodsAndPaths(t *testing.T) {
 		method, path string
 		want         int
 	}{
-		{"GET", "/admin/version", 200}, {"GET", "/admin/status", 200}, {"GET", "/admin/routes", 200}, {"GET", "/admin/config", 200},
-		{"GET", "/admin/reload", 405}, {"POST", "/admin/status", 405}, {"POST", "/admin/reload", 422}, {"GET", "/metrics", 404},
+		{"GET", "/admin/version", 200},
+		{"GET", "/admin/status", 200},
+		{"GET", "/admin/routes", 200},
+		{"GET", "/admin/config", 200},
+		{"GET", "/admin/reload", 405},
+		{"POST", "/admin/status", 405},
+		{"POST", "/admin/reload", 422},
+		{"GET", "/metrics", 404},
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))

@@ -38,8 +38,10 @@ type fixture struct {
 }
 
 func newFixture(t *testing.T) *fixture {
-	f := &fixture{t: t, dir: t.TempDir(), logs: make(chan string, 64), ended: make(chan error, 1),
-		held: make(chan struct{}, 8), release: make(chan struct{})}
+	f := &fixture{
+		t: t, dir: t.TempDir(), logs: make(chan string, 64), ended: make(chan error, 1),
+		held: make(chan struct{}, 8), release: make(chan struct{}),
+	}
 	f.set(f.good(1))
 	clock := netio.NewClock()
 	t.Cleanup(clock.Stop)

@@ -102,8 +102,10 @@ func (p *Process) start() error {
 }
 
 func (p *Process) tellStarted(l *Loaded) {
-	args := []any{"version", p.opt.Version.Version, "pid", os.Getpid(), "config", p.opt.ConfigFile,
-		"listeners", addressList(p.registry.Bindings()), "metrics", p.metrics.address()}
+	args := []any{
+		"version", p.opt.Version.Version, "pid", os.Getpid(), "config", p.opt.ConfigFile,
+		"listeners", addressList(p.registry.Bindings()), "metrics", p.metrics.address(),
+	}
 	if p.memoryLimit > 0 {
 		args = append(args, "memory_limit_bytes", p.memoryLimit)
 	}

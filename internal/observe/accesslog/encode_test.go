@@ -34,19 +34,31 @@ func TestText(t *testing.T) {
 			`upstream="primary-backend", target="10.0.0.1:8080", bytes_in=0, bytes_out=1024, duration_us=1234, request_id="01HXA7Q2K3M4N5P6"`},
 		{failed(), `ERROR request failed, error="upstream refused connection", method="GET", host="api.example.com", route="api", status=502, path="/v1/x", ` +
 			`client_ip="192.0.2.7", fault="upstream_refused", upstream="primary-backend", target="10.0.0.1:8080", bytes_in=0, bytes_out=0, duration_us=1234, request_id="01HXA7Q2K3M4N5P6"`},
-		{&Entry{Time: served().Time, Status: 503, Route: "api"},
-			`ERROR request failed, error="upstream answered with a server failure", route="api", status=503, bytes_in=0, bytes_out=0`},
-		{&Entry{Time: served().Time, Status: 431, Fault: fault.HeadTooLarge},
-			`WARN request refused, reason="request head too large", status=431, fault="head_too_large", bytes_in=0, bytes_out=0`},
-		{&Entry{Time: served().Time, Status: 499, Fault: fault.ClientClosed},
-			`INFO request abandoned, reason="client closed before the response", status=499, fault="client_closed", bytes_in=0, bytes_out=0`},
-		{&Entry{Time: served().Time, Status: 200, Fault: fault.UpstreamTruncated},
-			`ERROR request failed, error="response content ended early", status=200, fault="upstream_truncated", bytes_in=0, bytes_out=0`},
-		{&Entry{Time: served().Time, Status: 200, Method: []byte("G\"\n"), Path: []byte("/\x00\xff, error=\"x\""), Tries: 2,
-			Client: netip.MustParseAddr("::ffff:192.0.2.7"), Connect: time.Millisecond, FirstByte: time.Second, Protocol: "HTTP/1.1",
-			Listener: "http", Query: []byte("a=b"), UserAgent: []byte("curl/8"), Referer: []byte("http://r/")},
+		{
+			&Entry{Time: served().Time, Status: 503, Route: "api"},
+			`ERROR request failed, error="upstream answered with a server failure", route="api", status=503, bytes_in=0, bytes_out=0`,
+		},
+		{
+			&Entry{Time: served().Time, Status: 431, Fault: fault.HeadTooLarge},
+			`WARN request refused, reason="request head too large", status=431, fault="head_too_large", bytes_in=0, bytes_out=0`,
+		},
+		{
+			&Entry{Time: served().Time, Status: 499, Fault: fault.ClientClosed},
+			`INFO request abandoned, reason="client closed before the response", status=499, fault="client_closed", bytes_in=0, bytes_out=0`,
+		},
+		{
+			&Entry{Time: served().Time, Status: 200, Fault: fault.UpstreamTruncated},
+			`ERROR request failed, error="response content ended early", status=200, fault="upstream_truncated", bytes_in=0, bytes_out=0`,
+		},
+		{
+			&Entry{
+				Time: served().Time, Status: 200, Method: []byte("G\"\n"), Path: []byte("/\x00\xff, error=\"x\""), Tries: 2,
+				Client: netip.MustParseAddr("::ffff:192.0.2.7"), Connect: time.Millisecond, FirstByte: time.Second, Protocol: "HTTP/1.1",
+				Listener: "http", Query: []byte("a=b"), UserAgent: []byte("curl/8"), Referer: []byte("http://r/"),
+			},
 			`INFO request served, method="G\x22\n", status=200, path="/\x00\xff, error=\x22x\x22", client_ip="192.0.2.7", query="a=b", bytes_in=0, bytes_out=0, ` +
-				`connect_us=1000, first_byte_us=1000000, tries=2, protocol="HTTP/1.1", listener="http", user_agent="curl/8", referer="http://r/"`},
+				`connect_us=1000, first_byte_us=1000000, tries=2, protocol="HTTP/1.1", listener="http", user_agent="curl/8", referer="http://r/"`,
+		},
 	} {
 		got := encode(journal.EncodingText, test.entry)
 		if want := head + test.want + "\n"; got != want {
@@ -85,10 +97,14 @@ func TestRunbookCommands(t *testing.T) {
 	hostile.Path = []byte("/\"\nERROR forged, error=\"forged\"")
 	log.WriteString(encode(journal.EncodingText, hostile))
 	for _, test := range []struct{ command, want string }{
-		{`grep -oP 'error[^,]*' | grep -v forged | sort | uniq -c | sort -rn | head`,
-			"      3 error=\"upstream refused connection\"\n      1 error=\"upstream response timed out\"\n"},
-		{`grep -oP 'path="[^"]*"' | sort | uniq -c | sort -rn | head -20`,
-			"      4 path=\"/v1/x\"\n      2 path=\"/v1/orders/4711\"\n      1 path=\"/\\x22\\nERROR forged, error=\\x22forged\\x22\"\n"},
+		{
+			`grep -oP 'error[^,]*' | grep -v forged | sort | uniq -c | sort -rn | head`,
+			"      3 error=\"upstream refused connection\"\n      1 error=\"upstream response timed out\"\n",
+		},
+		{
+			`grep -oP 'path="[^"]*"' | sort | uniq -c | sort -rn | head -20`,
+			"      4 path=\"/v1/x\"\n      2 path=\"/v1/orders/4711\"\n      1 path=\"/\\x22\\nERROR forged, error=\\x22forged\\x22\"\n",
+		},
 		{`grep ERROR | grep -v forged | wc -l`, "4\n"},
 		{`grep -c '^ERROR'; true`, "0\n"},
 		{`wc -l`, "7\n"},

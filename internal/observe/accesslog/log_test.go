@@ -89,8 +89,10 @@ func TestFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &blocked{entered: make(chan struct{}, 100), release: make(chan struct{})}
 		var dropped atomic.Int64
-		l := New(Options{Cells: 1, MemoryMax: 1, Access: journal.To(out, journal.EncodingText),
-			Dropped: func(n int) { dropped.Add(int64(n)) }})
+		l := New(Options{
+			Cells: 1, MemoryMax: 1, Access: journal.To(out, journal.EncodingText),
+			Dropped: func(n int) { dropped.Add(int64(n)) },
+		})
 		ctx, stop := context.WithCancel(t.Context())
 		var run sync.WaitGroup
 		run.Go(func() { l.Run(ctx) })
@@ -122,8 +124,10 @@ func TestFull(t *testing.T) {
 func TestLongLine(t *testing.T) {
 	dropped := 0
 	var out sink
-	l := New(Options{Cells: 1, MemoryMax: 1, Access: journal.To(&out, journal.EncodingJSON),
-		Dropped: func(n int) { dropped += n }})
+	l := New(Options{
+		Cells: 1, MemoryMax: 1, Access: journal.To(&out, journal.EncodingJSON),
+		Dropped: func(n int) { dropped += n },
+	})
 	long := served()
 	long.Path, long.Query, long.Referer = bytes.Repeat([]byte{1}, pathMax), bytes.Repeat([]byte{2}, queryMax), bytes.Repeat([]byte{3}, refererMax)
 	kept := 0
@@ -168,8 +172,10 @@ func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var access, events sink
 		suppressed := 0
-		l := New(Options{Cells: 1, MemoryMax: 32 << 20, Access: journal.To(&access, journal.EncodingText), Events: journal.To(&events, journal.EncodingText),
-			Suppressed: func(n int) { suppressed += n }})
+		l := New(Options{
+			Cells: 1, MemoryMax: 32 << 20, Access: journal.To(&access, journal.EncodingText), Events: journal.To(&events, journal.EncodingText),
+			Suppressed: func(n int) { suppressed += n },
+		})
 		ctx, stop := context.WithCancel(t.Context())
 		var run sync.WaitGroup
 		run.Go(func() { l.Run(ctx) })
@@ -413,8 +419,13 @@ func TestBucket(t *testing.T) {
 		after time.Duration
 		want  int
 	}{
-		{0, 3}, {0, 0}, {99 * time.Millisecond, 0}, {100 * time.Millisecond, 1}, {300 * time.Millisecond, 2},
-		{time.Hour, 3}, {0, 3}, // a clock set back doesn't close the bucket
+		{0, 3},
+		{0, 0},
+		{99 * time.Millisecond, 0},
+		{100 * time.Millisecond, 1},
+		{300 * time.Millisecond, 2},
+		{time.Hour, 3},
+		{0, 3}, // a clock set back doesn't close the bucket
 	} {
 		if got := count(now.Add(test.after), 10); got != test.want {
 			t.Errorf("after %v: %d tokens, want %d", test.after, got, test.want)

@@ -27,17 +27,25 @@ func TestText(t *testing.T) {
 		want  string
 	}{
 		{func() { log.Info("Configuration reload succeeded", "generation", 2) }, `INFO Configuration reload succeeded, generation=2`},
-		{func() { log.Error("request failed", "error", fault.UpstreamRefused, "route", "api", "status", 502) },
-			`ERROR request failed, error="upstream refused connection", route="api", status=502`},
-		{func() { log.Warn("retry", "error", fault.UpstreamReset.With(errors.New("read 10.0.0.1: reset"))) },
-			`WARN retry, error="upstream reset before the response", cause="read 10.0.0.1: reset"`},
-		{func() { log.Info("a\nforged ERROR \"line\"", "k", "v\n2026 ERROR x", "bad key=,\"", true) },
-			`INFO a\nforged ERROR \x22line\x22, k="v\n2026 ERROR x", bad_key___=true`},
-		{func() { log.With("a", 1).WithGroup("g").With("b", 2).Info("m", "c", 3, slog.Group("h", "d", 4)) }, `INFO m, a=1, g.b=2, g.c=3, g.h.d=4`},
-		{func() {
-			log.Info("m", "d", 1500*time.Millisecond, "u", uint64(7), "t", time.Unix(0, 0), "f", 1.5, "n", nil)
+		{
+			func() { log.Error("request failed", "error", fault.UpstreamRefused, "route", "api", "status", 502) },
+			`ERROR request failed, error="upstream refused connection", route="api", status=502`,
 		},
-			`INFO m, d="1.5s", u=7, t="1970-01-01T00:00:00Z", f=1.5, n="<nil>"`},
+		{
+			func() { log.Warn("retry", "error", fault.UpstreamReset.With(errors.New("read 10.0.0.1: reset"))) },
+			`WARN retry, error="upstream reset before the response", cause="read 10.0.0.1: reset"`,
+		},
+		{
+			func() { log.Info("a\nforged ERROR \"line\"", "k", "v\n2026 ERROR x", "bad key=,\"", true) },
+			`INFO a\nforged ERROR \x22line\x22, k="v\n2026 ERROR x", bad_key___=true`,
+		},
+		{func() { log.With("a", 1).WithGroup("g").With("b", 2).Info("m", "c", 3, slog.Group("h", "d", 4)) }, `INFO m, a=1, g.b=2, g.c=3, g.h.d=4`},
+		{
+			func() {
+				log.Info("m", "d", 1500*time.Millisecond, "u", uint64(7), "t", time.Unix(0, 0), "f", 1.5, "n", nil)
+			},
+			`INFO m, d="1.5s", u=7, t="1970-01-01T00:00:00Z", f=1.5, n="<nil>"`,
+		},
 		{func() { log.Debug("hidden") }, ``},
 		{func() { j.SetLevel(slog.LevelDebug); log.Debug("shown") }, `DEBUG shown`},
 	} {
@@ -193,8 +201,10 @@ func TestWrappedFault(t *testing.T) {
 	}{
 		{fault.UpstreamRefused, `error="upstream refused connection"`},
 		{fault.UpstreamRefused.With(cause), `error="upstream refused connection", cause="dial 10.0.0.1:80: refused"`},
-		{fmt.Errorf("attempt: %w", fault.UpstreamRefused.With(cause)),
-			`error="upstream refused connection", cause="attempt: upstream refused connection: dial 10.0.0.1:80: refused"`},
+		{
+			fmt.Errorf("attempt: %w", fault.UpstreamRefused.With(cause)),
+			`error="upstream refused connection", cause="attempt: upstream refused connection: dial 10.0.0.1:80: refused"`,
+		},
 		{cause, `error="dial 10.0.0.1:80: refused"`},
 	} {
 		var b bytes.Buffer

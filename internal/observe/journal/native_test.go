@@ -120,15 +120,25 @@ func TestNative(t *testing.T) {
 		write func()
 		want  map[string]string
 	}{
-		{func() { log.Info("Configuration reload succeeded", "generation", 2) },
-			map[string]string{"MESSAGE": "Configuration reload succeeded, generation=2", "PRIORITY": "6", "GENERATION": "2"}},
-		{func() { log.Error("request failed", "error", "x", "client_ip", "192.0.2.7", "request_id", "7f") },
-			map[string]string{"MESSAGE": `request failed, error="x", client_ip="192.0.2.7", request_id="7f", level=ERROR`,
-				"PRIORITY": "3", "ERROR": "x", "CLIENT_IP": "192.0.2.7", "REQUEST_ID": "7f"}},
-		{func() { log.Warn("panic", "stack", "a\nb=c\n") },
-			map[string]string{"MESSAGE": `panic, stack="a\nb=c\n", level=WARN`, "PRIORITY": "4", "STACK": "a\nb=c\n"}},
-		{func() { log.Debug("m", "priority", 1, "_x.y", 2, "9", 3, "\u65e5", 4) },
-			map[string]string{"PRIORITY": "7", "PRIORITY_VALUE": "1", "X_Y": "2"}},
+		{
+			func() { log.Info("Configuration reload succeeded", "generation", 2) },
+			map[string]string{"MESSAGE": "Configuration reload succeeded, generation=2", "PRIORITY": "6", "GENERATION": "2"},
+		},
+		{
+			func() { log.Error("request failed", "error", "x", "client_ip", "192.0.2.7", "request_id", "7f") },
+			map[string]string{
+				"MESSAGE":  `request failed, error="x", client_ip="192.0.2.7", request_id="7f", level=ERROR`,
+				"PRIORITY": "3", "ERROR": "x", "CLIENT_IP": "192.0.2.7", "REQUEST_ID": "7f",
+			},
+		},
+		{
+			func() { log.Warn("panic", "stack", "a\nb=c\n") },
+			map[string]string{"MESSAGE": `panic, stack="a\nb=c\n", level=WARN`, "PRIORITY": "4", "STACK": "a\nb=c\n"},
+		},
+		{
+			func() { log.Debug("m", "priority", 1, "_x.y", 2, "9", 3, "\u65e5", 4) },
+			map[string]string{"PRIORITY": "7", "PRIORITY_VALUE": "1", "X_Y": "2"},
+		},
 	} {
 		test.write()
 		got, byFile := journald.next(t)

@@ -188,8 +188,10 @@ func TestSweep(t *testing.T) {
 	draining := r.Listener("old")
 	draining.Opened(0)
 	api.Observe(0, 200, 0)
-	r.Sweep(now, Live{Routes: []string{"api", "old"}, Listeners: []string{"old"},
-		Upstreams: map[string][]string{"a": {"10.0.0.1:80", "10.0.0.2:80"}, "b": {}}})
+	r.Sweep(now, Live{
+		Routes: []string{"api", "old"}, Listeners: []string{"old"},
+		Upstreams: map[string][]string{"a": {"10.0.0.1:80", "10.0.0.2:80"}, "b": {}},
+	})
 	live := Live{Routes: []string{"api"}, Listeners: []string{"http"}, Upstreams: map[string][]string{"a": {"10.0.0.1:80"}}}
 	r.Sweep(now, live)
 	text := scrape(t, r)

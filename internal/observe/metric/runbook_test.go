@@ -79,31 +79,43 @@ func TestRunbookCommands(t *testing.T) {
 		{"error rate at start", `grep 'requests_total' | awk '/5[0-9][0-9]/ {sum+=$2} END {print "5xx errors:", sum}'`, start, "5xx errors: 0\n"},
 		{"unhealthy", `grep 'upstream_health{' | grep ' 0'`, during, `sentinel_upstream_health{target="10.0.0.2:8080",upstream="a"} 0` + "\n"},
 		{"unhealthy at start", `grep 'upstream_health{' | grep ' 0'`, start, ""},
-		{"breakers", `grep circuit_breaker_state | grep -v '^#'`, during,
+		{
+			"breakers", `grep circuit_breaker_state | grep -v '^#'`, during,
 			`sentinel_circuit_breaker_state{target="10.0.0.1:8080",upstream="a"} 0` + "\n" +
-				`sentinel_circuit_breaker_state{target="10.0.0.2:8080",upstream="a"} 1` + "\n"},
-		{"by route", `grep 'requests_total.*status="5' | sort -t'"' -k4 | grep -v ' 0$'`, during,
+				`sentinel_circuit_breaker_state{target="10.0.0.2:8080",upstream="a"} 1` + "\n",
+		},
+		{
+			"by route", `grep 'requests_total.*status="5' | sort -t'"' -k4 | grep -v ' 0$'`, during,
 			`sentinel_requests_total{code="503",route="api",status="5xx"} 1` + "\n" +
-				`sentinel_requests_total{code="502",route="web",status="5xx"} 3` + "\n"},
-		{"by route at start", `grep 'requests_total.*status="5' | sort -t'"' -k4 | grep 'route="api"'`, start,
+				`sentinel_requests_total{code="502",route="web",status="5xx"} 3` + "\n",
+		},
+		{
+			"by route at start", `grep 'requests_total.*status="5' | sort -t'"' -k4 | grep 'route="api"'`, start,
 			`sentinel_requests_total{code="500",route="api",status="5xx"} 0` + "\n" +
 				`sentinel_requests_total{code="502",route="api",status="5xx"} 0` + "\n" +
 				`sentinel_requests_total{code="503",route="api",status="5xx"} 0` + "\n" +
-				`sentinel_requests_total{code="504",route="api",status="5xx"} 0` + "\n"},
-		{"latency at start", `grep 'upstream_request_duration.*quantile="0.99"'`, start,
-			`sentinel_upstream_request_duration_seconds{upstream="a",quantile="0.99"} 0` + "\n"},
+				`sentinel_requests_total{code="504",route="api",status="5xx"} 0` + "\n",
+		},
+		{
+			"latency at start", `grep 'upstream_request_duration.*quantile="0.99"'`, start,
+			`sentinel_upstream_request_duration_seconds{upstream="a",quantile="0.99"} 0` + "\n",
+		},
 		{"latency", `grep 'upstream_request_duration.*quantile="0.99"' | awk '{print ($2 > 0.098 && $2 < 0.102)}'`, during, "1\n"},
 		{"connections", `grep open_connections | grep -v '^#'`, during, `sentinel_open_connections{listener="http"} 1` + "\n"},
 		{"queue", `grep pending_requests | grep -v '^#'`, during, `sentinel_pending_requests{upstream="a"} 2` + "\n"},
-		{"reload", `grep config_reload | grep -v '^#'`, start,
+		{
+			"reload", `grep config_reload | grep -v '^#'`, start,
 			"sentinel_config_reload_last_success_timestamp_seconds 1.8e+09\nsentinel_config_reload_last_successful 1\n" +
-				`sentinel_config_reload_total{result="failure"} 0` + "\n" + `sentinel_config_reload_total{result="success"} 0` + "\n"},
+				`sentinel_config_reload_total{result="failure"} 0` + "\n" + `sentinel_config_reload_total{result="success"} 0` + "\n",
+		},
 		{"memory", `grep process_resident_memory_bytes | grep -c '^process_resident_memory_bytes [1-9]'`, start, "1\n"},
 		{"processor", `grep -c '^process_cpu_seconds_total '`, start, "1\n"},
 		{"limit", `grep '^sentinel_max_connections'`, start, "sentinel_max_connections 10000\n"},
 		{"up", `grep '^sentinel_up '`, start, "sentinel_up 1\n"},
-		{"faults", `grep '^sentinel_faults_total' | grep -v ' 0$'`, during,
-			`sentinel_faults_total{fault="upstream_refused",route="web",side="upstream"} 3` + "\n"},
+		{
+			"faults", `grep '^sentinel_faults_total' | grep -v ' 0$'`, during,
+			`sentinel_faults_total{fault="upstream_refused",route="web",side="upstream"} 3` + "\n",
+		},
 		{"faults at start", `grep -c '^sentinel_faults_total{fault="no_route",route="-",side="client"} 0'`, start, "1\n"},
 		{"one family", `grep '^# TYPE.*requests_total'`, start, "# TYPE sentinel_requests_total counter\n"},
 	} {
