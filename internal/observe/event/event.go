@@ -1,0 +1,136 @@
+package event
+
+import (
+	"log/slog"
+	"time"
+
+	"sentinel/internal/observe/journal"
+)
+
+// The kinds of events.
+const (
+	KindHealth   = "health"   // a target is healthy, unhealthy or unknown by its checks
+	KindBreaker  = "breaker"  // a target's breaker is closed, open or half-open
+	KindEjection = "ejection" // a target is ejected for what its answers were, or returns
+	KindPanic    = "panic"    // an upstream with too few healthy targets uses all of them, or no longer
+	KindFailover = "failover" // requests of a route go to its fallback, or no longer
+	KindDrain    = "drain"    // an operator drains a target or upstream, or undoes that
+	KindNames    = "names"    // the addresses behind a name are others, or it can't be resolved
+	KindQueue    = "queue"    // an upstream's queue is full, or has room again
+	KindReload   = "reload"   // a reload succeeded or failed
+	KindListener = "listener" // a listener opens, drains or closes
+)
+
+// Kinds returns all kinds.
+func Kinds() []string {
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener}
+}
+
+// Event is one change of state. What doesn't apply to it is empty.
+type Event struct {
+	Seq      uint64    `json:"seq"` // 1 for the first of the process, one more for each
+	Time     time.Time `json:"time"`
+	Kind     string    `json:"kind"`
+	Worse    bool      `json:"worse"` // for traffic it is a change for the worse
+	Upstream string    `json:"upstream,omitempty"`
+	Target   string    `json:"target,omitempty"` // its address as configured
+	Route    string    `json:"route,omitempty"`
+	From     string    `json:"from,omitempty"` // the states before and after, one word each:
+	To       string    `json:"to,omitempty"`   // "healthy", "open", "drained"
+	Cause    string    `json:"cause,omitempty"`
+	Detail   string    `json:"detail,omitempty"` // what more helps, such as a probe's transcript or who asked for a drain
+}
+
+// Level returns the level of the event's line: Warn for changes for the worse, else Info.
+func (e *Event) Level() slog.Level {
+	if e.Worse {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// Message returns what has happened without saying where: "target unhealthy".
+func (e *Event) Message() string {
+	switch e.Kind {
+	case KindHealth, KindEjection:
+		return state("target", e.To)
+	case KindDrain:
+		if e.Target == "" {
+			return state("upstream", e.To)
+		}
+		return state("target", e.To)
+	case KindPanic:
+		return e.either("panic began", "panic ended")
+	case KindFailover:
+		return e.either("failover began", "failover ended")
+	case KindNames:
+		return e.either("names not resolved", "names changed")
+	case KindQueue:
+		return e.either("queue full", "queue has room")
+	case KindReload:
+		return e.either("reload failed", "reload succeeded")
+	}
+	return state(e.Kind, e.To)
+}
+
+func state(what, to string) string {
+	if to == "" {
+		to = "changed"
+	}
+	return what + " " + to
+}
+
+func (e *Event) either(worse, better string) string {
+	if e.Worse {
+		return worse
+	}
+	return better
+}
+
+// pairs returns the pairs of the event's line; n of them count.
+func (e *Event) pairs() (list [pairsMax]slog.Attr, n int) {
+	add := func(key, value string) {
+		if value != "" {
+			list[n] = slog.String(key, value)
+			n++
+		}
+	}
+	add("upstream", e.Upstream)
+	add("target", e.Target)
+	add("route", e.Route)
+	add("from", e.From)
+	add("to", e.To)
+	add("cause", e.Cause)
+	add("detail", e.Detail)
+	return list, n
+}
+
+// pairsMax is how many pairs an event's line can have.
+const pairsMax = 7
+
+// textBytesMax bounds one value in the text of an event.
+const textBytesMax = 4 << 10
+
+// AppendText appends the event as its line in a log file, without the newline:
+//
+//	2026-11-24T12:00:00.123Z WARN target unhealthy, upstream="a", target="10.0.0.1:80", ...
+//
+// Nothing in it can forge another line.
+func (e *Event) AppendText(dst []byte) []byte {
+	dst = journal.AppendTime(dst, e.Time)
+	dst = append(dst, ' ')
+	dst = append(dst, journal.LevelWord(e.Level())...)
+	dst = append(dst, ' ')
+	start := len(dst)
+	dst = journal.AppendQuoted(dst, e.Message(), textBytesMax)
+	copy(dst[start:], dst[start+1:])
+	dst = dst[:len(dst)-2]
+	list, n := e.pairs()
+	for _, a := range list[:n] {
+		dst = append(dst, ", "...)
+		dst = append(dst, a.Key...)
+		dst = append(dst, '=')
+		dst = journal.AppendQuoted(dst, a.Value.String(), textBytesMax)
+	}
+	return dst
+}
