@@ -205,7 +205,7 @@ func AppendNativeHead(dst []byte, l slog.Level) []byte {
 		dst = append(dst, LevelWord(l)...)
 	}
 	dst = append(dst, "\nPRIORITY="...)
-	dst = append(dst, priority(l), '\n')
+	dst = append(dst, severityOf(l).priority, '\n')
 	return AppendField(dst, "SYSLOG_IDENTIFIER", Identifier)
 }
 
@@ -248,31 +248,32 @@ func appendKey(dst []byte, key string) []byte {
 	return dst
 }
 
-// LevelWord returns the level in upper case: DEBUG, INFO, WARN or ERROR.
-func LevelWord(l slog.Level) string {
-	switch {
-	case l >= slog.LevelError:
-		return "ERROR"
-	case l >= slog.LevelWarn:
-		return "WARN"
-	case l >= slog.LevelInfo:
-		return "INFO"
-	}
-	return "DEBUG"
+// severity is how logs call the levels from one level on.
+type severity struct {
+	least    slog.Level
+	word     string
+	priority byte // of syslog (RFC 5424 section 6.2.1)
 }
 
-// priority returns the syslog priority of a level (RFC 5424 section 6.2.1).
-func priority(l slog.Level) byte {
-	switch {
-	case l >= slog.LevelError:
-		return '3'
-	case l >= slog.LevelWarn:
-		return '4'
-	case l >= slog.LevelInfo:
-		return '6'
-	}
-	return '7'
+// severities are those that are told apart, the gravest first.
+var severities = [...]severity{
+	{slog.LevelError, "ERROR", '3'},
+	{slog.LevelWarn, "WARN", '4'},
+	{slog.LevelInfo, "INFO", '6'},
+	{math.MinInt, "DEBUG", '7'},
 }
+
+func severityOf(l slog.Level) *severity {
+	for i := range severities {
+		if l >= severities[i].least {
+			return &severities[i]
+		}
+	}
+	panic("unreachable: the last one takes all levels")
+}
+
+// LevelWord returns the level in upper case: DEBUG, INFO, WARN or ERROR.
+func LevelWord(l slog.Level) string { return severityOf(l).word }
 
 // timeLayout is RFC 3339 in UTC with milliseconds.
 const timeLayout = "2006-01-02T15:04:05.000Z"
