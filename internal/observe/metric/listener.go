@@ -8,7 +8,7 @@ import (
 type Listener struct {
 	name  string
 	cells []listenerCell
-	use   usage // guarded by the registry's lock
+	usage // guarded by the registry's lock
 }
 
 type listenerCell struct {

@@ -84,17 +84,14 @@ func (r *Registry) Unrouted() *Route { return r.unrouted }
 func (r *Registry) Route(name string) *Route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	route := r.mu.routes[name]
-	if route == nil {
-		route = newRoute(name, r.cells)
+	return lookUp(r.mu.routes, name, func() *Route {
+		route := newRoute(name, r.cells)
 		if n := route.faultSeries(); r.mu.faultSeries+n <= faultSeriesMax {
 			route.seeded = true
 			r.mu.faultSeries += n
 		}
-		r.mu.routes[name] = route
-	}
-	route.use.lookedUp()
-	return route
+		return route
+	})
 }
 
 // Upstream returns the handle of the upstream called name, the same one for
@@ -102,13 +99,7 @@ func (r *Registry) Route(name string) *Route {
 func (r *Registry) Upstream(name string) *Upstream {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	u := r.mu.upstreams[name]
-	if u == nil {
-		u = newUpstream(name, r.cells, &r.epoch)
-		r.mu.upstreams[name] = u
-	}
-	u.use.lookedUp()
-	return u
+	return lookUp(r.mu.upstreams, name, func() *Upstream { return newUpstream(name, r.cells, &r.epoch) })
 }
 
 // Listener returns the handle of the listener called name, the same one for
@@ -116,13 +107,19 @@ func (r *Registry) Upstream(name string) *Upstream {
 func (r *Registry) Listener(name string) *Listener {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.mu.listeners[name]
-	if l == nil {
-		l = newListener(name, r.cells)
-		r.mu.listeners[name] = l
+	return lookUp(r.mu.listeners, name, func() *Listener { return newListener(name, r.cells) })
+}
+
+// lookUp returns the handle called name, which create makes the first time, and notes
+// that what asked for it may serve soon. The registry's lock is held.
+func lookUp[H interface{ lookedUp() }](handles map[string]H, name string, create func() H) H {
+	h, ok := handles[name]
+	if !ok {
+		h = create()
+		handles[name] = h
 	}
-	l.use.lookedUp()
-	return l
+	h.lookedUp()
+	return h
 }
 
 // Run moves the sliding windows on until ctx ends. Without it they move only

@@ -16,8 +16,8 @@ type Route struct {
 	cells  []atomic.Pointer[routeCell]
 	rare   atomic.Pointer[rareCodes]
 	faults atomic.Pointer[faultCounts]
-	seeded bool  // every fault has its zero series
-	use    usage // guarded by the registry's lock
+	seeded bool // every fault has its zero series
+	usage       // guarded by the registry's lock
 }
 
 // routeCell is one worker's share. Frequent codes have a slot of their own here, the

@@ -34,7 +34,7 @@ func (r *Registry) Sweep(now time.Time, live Live) {
 	defer r.mu.Unlock()
 	routes := set(live.Routes)
 	for name, route := range r.mu.routes {
-		if route.use.over(now, routes[name] || name == RouteNone, SweepGrace) {
+		if route.over(now, routes[name] || name == RouteNone, SweepGrace) {
 			if route.seeded {
 				r.mu.faultSeries -= route.faultSeries()
 			}
@@ -44,13 +44,13 @@ func (r *Registry) Sweep(now time.Time, live Live) {
 	for name, u := range r.mu.upstreams {
 		targets, ok := live.Upstreams[name]
 		u.sweep(now, set(targets))
-		if u.use.over(now, ok, SweepGrace) {
+		if u.over(now, ok, SweepGrace) {
 			delete(r.mu.upstreams, name)
 		}
 	}
 	listeners := set(live.Listeners)
 	for name, l := range r.mu.listeners {
-		over := l.use.over(now, listeners[name], 0)
+		over := l.over(now, listeners[name], 0)
 		if open, _ := l.connections(); over && open == 0 {
 			delete(r.mu.listeners, name)
 		}

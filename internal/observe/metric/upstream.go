@@ -16,7 +16,7 @@ type Upstream struct {
 	pending atomic.Int64
 	opened  atomic.Uint64
 	pool    atomic.Pointer[func() PoolState]
-	use     usage // guarded by the registry's lock
+	usage   // guarded by the registry's lock
 
 	mu struct {
 		sync.Mutex
