@@ -185,4 +185,60 @@ func checkStickyKey(s string) (problem, hint string) {
 	return "", ""
 }
 
+func checkHashKey(s string) (problem, hint string) {
+	kind, name, _ := strings.Cut(s, ":")
+	switch {
+	case s == "client_ip" || s == "path" || s == "host":
+	case (kind == "header" || kind == "cookie") && isToken(name):
+	case kind == "query" && name != "":
+	default:
+		return "is no key", "use client_ip, path, host, header:NAME, cookie:NAME or query:NAME"
+	}
+	return "", ""
+}
+
+func checkCookieName(s string) (problem, hint string) {
+	if !isToken(s) {
+		return "is no name of a cookie", "names are tokens such as sentinel_target (RFC 6265, section 4.1.1)"
+	}
+	return "", ""
+}
+
+func checkCookiePath(s string) (problem, hint string) {
+	switch {
+	case !strings.HasPrefix(s, "/"):
+		return "doesn't start with /", "write " + strconv.Quote("/"+s)
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 127 || r == ';' }):
+		return "holds a character that a cookie's path can't hold", "escape it, such as a space by %20"
+	}
+	return "", ""
+}
+
+func checkSRV(s string) (problem, hint string) {
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	if len(s) > 253 || len(labels) < 3 || !strings.HasPrefix(labels[0], "_") || !strings.HasPrefix(labels[1], "_") ||
+		slices.ContainsFunc(labels, func(l string) bool { return strings.Trim(l, "_") == "" || len(l) > 63 }) || strings.ContainsAny(s, " :/\"\\@") {
+		return "is no name of SRV records", `write one such as "_http._tcp.example.com" (RFC 2782)`
+	}
+	return "", ""
+}
+
+func checkService(s string) (problem, hint string) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 127 }) {
+		return "is no name of a service", `write one such as "shop.Cart"`
+	}
+	return "", ""
+}
+
+func checkResolver(s string) (problem, hint string) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "is no address", `write IP:PORT, such as "10.0.0.53:53"`
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return "has a host that is no IP address", `name servers are given by address, such as "10.0.0.53:53"`
+	}
+	return checkPort(port, 1)
+}
+
 func foldName(s string) string { return strings.ToLower(s) }

@@ -15,6 +15,8 @@ type Config struct {
 	HealthCheck   *HealthCheck // the default for each upstream; nil when not written
 	RateLimit     *RateLimit   // nil when not written
 	Security      *Security    // nil when not written
+
+	unbuilt bool // that of Options
 }
 
 func topBlock() blockDef {

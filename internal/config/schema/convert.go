@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -49,7 +50,7 @@ func (d *decoder) one(b any, k *Key, e *kdl.Entry) {
 	from := d.from(e.Value.Span)
 	at := k.slot.at(b)
 	switch k.Kind {
-	case Bool, Int, Ints, Size, Rate, Seconds:
+	case Bool, Int, Ints, Ranges, Size, Rate, Seconds:
 		e, ok := d.fromEnv(e, &from)
 		if ok {
 			d.scalar(at, k, e, from)
@@ -73,6 +74,11 @@ func (d *decoder) scalar(at any, k *Key, e *kdl.Entry, from Origin) {
 	case Seconds:
 		if v, ok := d.seconds(k, e); ok {
 			set(at, v, from)
+		}
+	case Ranges:
+		if r, ok := d.numbers(k, e); ok {
+			list := at.(*[]Value[Range])
+			*list = append(*list, Value[Range]{V: r, From: from})
 		}
 	default:
 		if n, ok := d.number(k, e); ok {
@@ -166,6 +172,32 @@ func (d *decoder) number(k *Key, e *kdl.Entry) (int64, bool) {
 	return n, d.inRange(k, e, n)
 }
 
+// numbers decodes a whole number or a range of them.
+func (d *decoder) numbers(k *Key, e *kdl.Entry) (Range, bool) {
+	var r Range
+	n, ok := e.Value.Int64()
+	switch {
+	case e.Value.Kind == kdl.Number && ok:
+		r = Range{n, n}
+	case e.Value.Kind == kdl.Number:
+		d.errorSpan(e.Value.Span, "%s takes whole numbers, not %s", k.Name, e.Value.Raw).hint("write it without a fraction or exponent")
+		return Range{}, false
+	case e.Value.Kind != kdl.String:
+		d.wrongKind(k, e)
+		return Range{}, false
+	default:
+		if r, ok = parseRange(e.Value.Text); !ok {
+			d.errorSpan(e.Value.Span, "%s %q is neither a whole number nor a range", k.Name, e.Value.Text).hint(`write a number such as 200, or a range such as "200-299"`)
+			return Range{}, false
+		}
+	}
+	if r.First > r.Last {
+		d.errorSpan(e.Value.Span, "%s %q is a range that ends before it begins", k.Name, e.Value.Text).hint(`write "%d-%d"`, r.Last, r.First)
+		return Range{}, false
+	}
+	return r, d.inRange(k, e, r.First) && d.inRange(k, e, r.Last)
+}
+
 func wordValue(k *Key, word string) (int64, bool) {
 	i := slices.Index(k.Words, word)
 	if i < 0 || i >= len(k.values) {
@@ -199,12 +231,21 @@ func (d *decoder) seconds(k *Key, e *kdl.Entry) (time.Duration, bool) {
 		return 0, false
 	}
 	f, ok := e.Value.Float64()
+	if ok && f == 0 && k.ZeroOff {
+		return 0, true
+	}
 	if !ok || !(f >= secondsMin && f <= float64(k.Max)) {
-		d.errorSpan(e.Value.Span, "%s %s is out of range: %v to %d seconds", k.Name, e.Value.Raw, secondsMin, k.Max).hint("%s: %s", k.Name, k.Doc)
+		least := fmt.Sprint(secondsMin)
+		if k.ZeroOff {
+			least = "0, or " + least
+		}
+		d.errorSpan(e.Value.Span, "%s %s is out of range: %s to %d seconds", k.Name, e.Value.Raw, least, k.Max).hint("%s: %s", k.Name, k.Doc)
 		return 0, false
 	}
-	return time.Duration(f * float64(time.Second)), true
+	return secondsOf(f), true
 }
+
+func secondsOf(f float64) time.Duration { return time.Duration(math.Round(f * float64(time.Second))) }
 
 func isDecimal(s string) bool {
 	_, err := strconv.ParseFloat(s, 64)
@@ -240,12 +281,16 @@ func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 127 }
 // word checks a text against the closed list of its key; hyphen and underscore are one.
 func (d *decoder) word(k *Key, text string, from Origin) (string, bool) {
 	folded := strings.ReplaceAll(strings.ToLower(text), "-", "_")
-	built := slices.DeleteFunc(slices.Clone(k.Words), func(w string) bool { return slices.Contains(k.PendingWords, w) })
+	if w, ok := k.synonyms[folded]; ok {
+		folded = w
+	}
+	pending := func(w string) bool { return !d.unbuilt && slices.Contains(k.PendingWords, w) }
+	built := slices.DeleteFunc(slices.Clone(k.Words), pending)
 	for _, w := range k.Words {
 		if strings.ReplaceAll(w, "-", "_") != folded {
 			continue
 		}
-		if slices.Contains(k.PendingWords, w) {
+		if pending(w) {
 			d.errorAt(from, "%s %q is not built yet in this version", k.Name, text).hint("use %s", orList(built))
 			return "", false
 		}

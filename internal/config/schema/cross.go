@@ -24,7 +24,10 @@ func (d *decoder) crossCheck(c *Config, file string) {
 			used[name.V] = true
 			d.refers(upstreams, name)
 		}
+		d.fallback(r)
 	}
+	d.healthChecks(c)
+	d.deadlines(c)
 	if !sound {
 		return // what is missing in a route may be what tells it from another
 	}
@@ -39,7 +42,11 @@ func (d *decoder) crossCheck(c *Config, file string) {
 // references returns the names of upstreams that a route holds.
 func references(r *Route) []Value[string] {
 	var names []Value[string]
-	for _, name := range []Value[string]{r.Upstream, r.Fallback} {
+	own := []Value[string]{r.Upstream, r.Fallback}
+	if r.Mirror != nil {
+		own = append(own, r.Mirror.Upstream)
+	}
+	for _, name := range own {
 		if name.IsSet() {
 			names = append(names, name)
 		}
@@ -52,6 +59,32 @@ func references(r *Route) []Value[string] {
 		}
 	}
 	return names
+}
+
+// fallback reports a fallback that leads to the upstream that it should stand in for.
+func (d *decoder) fallback(r *Route) {
+	first := r.Upstream
+	if s := r.Split; s != nil && len(s.Upstreams) == 1 {
+		first = s.Upstreams[0].Name
+	}
+	if r.Fallback.IsSet() && first.IsSet() && first.V == r.Fallback.V {
+		d.errorAt(r.Fallback.From, "fallback-upstream %q is the upstream that route %q uses anyway", r.Fallback.V, r.Name.V).
+			hint("name another upstream, or remove it").related(first.From, "it is used here")
+	}
+}
+
+// deadlines reports a deadline that is passed in the field that carries the request id.
+func (d *decoder) deadlines(c *Config) {
+	id := c.System.RequestID.Header
+	if !id.IsSet() {
+		id.V = defaultRequestID
+	}
+	for _, u := range c.Upstreams {
+		if u.PassDeadline.IsSet() && strings.EqualFold(u.PassDeadline.V, id.V) {
+			d.errorAt(u.PassDeadline.From, "pass-deadline %q is the field of the request id", u.PassDeadline.V).
+				hint(`use another one, such as "X-Request-Timeout-Ms"`).related(id.From, "the request id is here")
+		}
+	}
 }
 
 func (d *decoder) unique(seen map[string]Origin, name Value[string], what string) {

@@ -18,6 +18,10 @@ type decoder struct {
 	written map[place]Origin
 	// owner names the block that a block belongs to, for keys that are limited to some.
 	owner map[any]string
+	// specs is the table; what finishes a block stands in it and reads it from here.
+	specs map[string]*spec
+	// unbuilt is that of Options.
+	unbuilt bool
 	// suggested counts the unknown words that were compared with the known ones.
 	suggested int
 }
@@ -217,7 +221,7 @@ func (d *decoder) first(b any, k *Key, at kdl.Span) bool {
 // not. What this version doesn't act on is reported and decoded all the same, so that
 // mistakes in it show at once.
 func (d *decoder) admits(k *Key, b any, name string, at kdl.Span) bool {
-	if k.Pending {
+	if k.Pending && !d.unbuilt {
 		d.errorSpan(at, "%s is not built yet in this version", name).hint("remove it; nothing here is accepted and ignored")
 	}
 	if k.In == nil || slices.Contains(k.In, d.encloses(b)) {

@@ -23,6 +23,7 @@ const (
 	Prefixes             // IP addresses and CIDR prefixes, several
 	Texts                // strings, several
 	Ints                 // whole numbers, several
+	Ranges               // whole numbers and ranges such as "200-299", several
 	Regex                // an RE2 regular expression
 	Regexes              // RE2 regular expressions, several
 	Template             // a string with ${variables} of the request
@@ -34,7 +35,7 @@ const (
 
 var kindNames = [...]string{
 	"string", "whole number", "boolean", "seconds", "size in bytes", "bytes per second", "word", "address",
-	"IP addresses or CIDR prefixes", "strings", "whole numbers", "regular expression", "regular expressions",
+	"IP addresses or CIDR prefixes", "strings", "whole numbers", "whole numbers and ranges", "regular expression", "regular expressions",
 	"string with variables", "two strings", "header names and values", "header names and new names", "block",
 }
 
@@ -46,6 +47,8 @@ func (k Kind) one() string {
 	switch k {
 	case Int, Ints:
 		return "a whole number"
+	case Ranges:
+		return "a whole number or a range such as \"200-299\""
 	case Bool:
 		return "a boolean"
 	case Size, Rate:
@@ -82,6 +85,9 @@ type Key struct {
 
 	// PendingWords are those of Words that this version doesn't act on.
 	PendingWords []string
+
+	// synonyms are other words, with underscores, for some of Words.
+	synonyms map[string]string
 
 	values []int64 // what Words mean for an Int
 	anyRaw bool    // control characters are welcome
@@ -151,8 +157,8 @@ var table = sync.OnceValue(func() map[string]*spec {
 func blockDefs() []blockDef {
 	return slices.Concat(
 		[]blockDef{topBlock(), systemBlock()}, systemParts(),
-		listenerBlocks(), routeBlocks(), matchBlocks(), actionBlocks(), upstreamBlocks(),
-		limitBlocks(), timeoutBlocks(), policyBlocks(), healthBlocks(), securityBlocks(), observabilityBlocks(),
+		listenerBlocks(), routeBlocks(), retryBlocks(), matchBlocks(), actionBlocks(), upstreamBlocks(), balancingBlocks(),
+		healthBlocks(), breakerBlocks(), queueBlocks(), limitBlocks(), timeoutBlocks(), policyBlocks(), securityBlocks(), observabilityBlocks(),
 	)
 }
 
@@ -209,6 +215,8 @@ type slot struct {
 	open func(block any) any
 	// each returns all blocks of a key that may repeat.
 	each func(block any) []any
+	// maybe tells that the block may be absent.
+	maybe bool
 }
 
 // value is the slot of a field that holds a value, and of a block that is
@@ -227,6 +235,7 @@ func self() slot {
 // optional is the slot of a block that may be absent.
 func optional[B, C any](field func(*B) **C) slot {
 	return slot{
+		maybe: true,
 		at: func(b any) any {
 			if p := *field(b.(*B)); p != nil {
 				return p

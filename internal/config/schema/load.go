@@ -26,6 +26,9 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// Files is where files are read from, for tests; nil is the file system of the machine.
 	Files fs.FS
+
+	// unbuilt takes what isn't built as if it were, for the tests of its keys.
+	unbuilt bool
 }
 
 // Sources are the texts of a configuration by file name, in the order they were read.
@@ -69,19 +72,20 @@ func newLoader(opt Options) *loader {
 		opt.Env = os.LookupEnv
 	}
 	return &loader{
-		cfg: new(Config), sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files,
-		d:        &decoder{env: opt.Env, written: make(map[place]Origin), owner: make(map[any]string)},
+		cfg: &Config{unbuilt: opt.unbuilt}, sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files,
+		d:        &decoder{env: opt.Env, specs: table(), unbuilt: opt.unbuilt, written: make(map[place]Origin), owner: make(map[any]string)},
 		included: make(map[string]Origin),
 	}
 }
 
-// finish checks the whole, unless a part of it is missing, and completes it. file is the
-// outermost one.
+// finish lets blocks inherit, checks the whole, unless a part of it is missing, and fills
+// in the defaults. file is the outermost one.
 func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
+	inheritAll(l.cfg)
 	if !l.garbled {
 		l.d.crossCheck(l.cfg, file)
 	}
-	resolve(l.cfg)
+	fill(table()[""], l.cfg)
 	l.sort()
 	return l.cfg, l.sources, l.d.diags
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -83,13 +84,23 @@ func valueCell(k *Key) string {
 		parts = append(parts, k.Kind.String())
 	}
 	for _, w := range k.Words {
-		if slices.Contains(k.PendingWords, w) {
-			parts = append(parts, code(w)+" (not built yet)")
-			continue
+		word := code(w)
+		for _, other := range slices.Sorted(maps.Keys(k.synonyms)) {
+			if k.synonyms[other] == w {
+				word += " or " + code(other)
+			}
 		}
-		parts = append(parts, code(w))
+		if slices.Contains(k.PendingWords, w) {
+			word += " (not built yet)"
+		}
+		parts = append(parts, word)
 	}
-	if k.Min != 0 || k.Max != 0 {
+	switch {
+	case k.Kind == Seconds && k.ZeroOff:
+		parts = append(parts, fmt.Sprintf("0, or %v to %d", secondsMin, k.Max))
+	case k.Kind == Seconds:
+		parts = append(parts, fmt.Sprintf("%v to %d", secondsMin, k.Max))
+	case k.Min != 0 || k.Max != 0:
 		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%d to %d %s", k.Min, k.Max, k.Unit)))
 	}
 	if k.Many {

@@ -1,34 +1,41 @@
 package schema
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
-// resolve lets blocks inherit what the top level says and fills in the defaults.
-func resolve(c *Config) {
+// inheritAll gives blocks what only the top level says.
+func inheritAll(c *Config) {
 	for _, l := range c.Listeners {
-		inherit(table()["timeouts"], &l.Timeouts, &c.Timeouts)
-		inherit(table()["limits"], &l.Limits, &c.Limits)
+		inherit(table()["timeouts"].rows, &l.Timeouts, &c.Timeouts)
+		inherit(table()["limits"].rows, &l.Limits, &c.Limits)
 	}
 	for _, u := range c.Upstreams {
-		inherit(table()["timeouts"], &u.Timeouts, &c.Timeouts)
+		inherit(table()["timeouts"].rows, &u.Timeouts, &c.Timeouts)
+		inheritHealth(u, c.HealthCheck)
 	}
 	for _, r := range c.Routes {
 		mergeEdits(&r.Policies.RequestHeaders, &c.Policies.RequestHeaders)
 		mergeEdits(&r.Policies.ResponseHeaders, &c.Policies.ResponseHeaders)
 	}
-	fill(table()[""], c)
 }
 
-// inherit copies into b what only above says.
-func inherit(s *spec, b, above any) {
-	for _, k := range s.rows {
+// inherit copies the values of keys into b where only above says them.
+func inherit(keys []*Key, b, above any) {
+	for _, k := range keys {
 		switch v := k.slot.at(b).(type) {
 		case *Value[time.Duration]:
 			inheritValue(v, k.slot.at(above).(*Value[time.Duration]))
 		case *Value[int64]:
 			inheritValue(v, k.slot.at(above).(*Value[int64]))
+		case *Value[string]:
+			inheritValue(v, k.slot.at(above).(*Value[string]))
+		case *[]Value[Range]:
+			if len(*v) > 0 {
+				continue
+			}
+			for _, x := range *k.slot.at(above).(*[]Value[Range]) {
+				x.From.Kind = Inherited
+				*v = append(*v, x)
+			}
 		}
 	}
 }
@@ -125,12 +132,20 @@ func fillValue(at, preset any) {
 	case *Value[time.Duration]:
 		fillOne(v, preset, from)
 	case *[]Value[int64]:
-		if len(*v) == 0 {
-			for _, n := range preset.([]int64) {
-				*v = append(*v, Value[int64]{n, from})
-			}
-		}
-	case *[]Value[netip.Prefix], *[]Value[string]:
+		fillAll(v, preset, from)
+	case *[]Value[string]:
+		fillAll(v, preset, from)
+	case *[]Value[Range]:
+		fillAll(v, preset, from)
+	}
+}
+
+func fillAll[T any](list *[]Value[T], preset any, from Origin) {
+	if len(*list) > 0 {
+		return
+	}
+	for _, x := range preset.([]T) {
+		*list = append(*list, Value[T]{x, from})
 	}
 }
 

@@ -8,7 +8,7 @@ type Route struct {
 	Priority      Value[int64] // the highest matching route wins
 	Matches       Matches
 	Upstream      Value[string]
-	Fallback      Value[string]
+	Fallback      Value[string] // unset: none
 	Split         *Split
 	Redirect      *Redirect
 	Respond       *Respond
@@ -16,18 +16,13 @@ type Route struct {
 	Policies      Policies // top-level policies merged in
 	Timeouts      Timeouts // only what the route itself sets; see EffectiveTimeouts
 	Limits        Limits   // only what the route itself sets
-	Retry         *RetryPolicy
+	Retry         RetryPolicy
+	QueuePriority Value[string] // "low", "normal", "high" or "critical"
+	Mirror        *Mirror       // nil when not written
 	AllowUpgrade  []Value[string]
 	AllowTrailers Value[bool]
 	RateLimit     *RateLimit // nil when not written
 	Security      *Security  // nil when not written
-}
-
-// RetryPolicy says when a request is sent again.
-type RetryPolicy struct {
-	Block
-	MaxAttempts Value[int64] // the first one included
-	StatusCodes []Value[int64]
 }
 
 func routeBlocks() []blockDef {
@@ -45,15 +40,6 @@ func routeBlocks() []blockDef {
 		args:   []string{"name"},
 		keys:   append(routeKeys(), routeParts()...),
 		finish: finishRoute,
-	}, {
-		name: "retry-policy",
-		doc:  "When a request is sent again. `retry` is the same block.",
-		keys: []Key{
-			{Name: "max-attempts", Kind: Int, Unit: "attempts", Min: 1, Max: 10, Default: "3", Doc: "attempts in all, the first one included",
-				slot: value(func(r *RetryPolicy) any { return &r.MaxAttempts })},
-			{Name: "retryable-status-codes", Kind: Ints, Many: true, Min: 400, Max: 599, Default: "502 503 504",
-				Doc: "status codes of the upstream that are worth another attempt", slot: value(func(r *RetryPolicy) any { return &r.StatusCodes })},
-		},
 	}}
 }
 
@@ -71,6 +57,8 @@ func routeKeys() []Key {
 			slot: value(func(r *Route) any { return &r.Upstream })},
 		{Name: "fallback-upstream", Kind: Text, Pending: true, check: checkName, Doc: "name of the upstream that answers when the first one can't",
 			slot: value(func(r *Route) any { return &r.Fallback })},
+		{Name: "queue-priority", Kind: Enum, Words: []string{"low", "normal", "high", "critical"}, Default: "normal", Pending: true,
+			Doc: "which requests leave the queue of an upstream first, and are shed last", slot: value(func(r *Route) any { return &r.QueuePriority })},
 		{Name: "allow-upgrade", Kind: Texts, Many: true, Words: []string{"websocket"},
 			Doc:  "protocols that a client may upgrade to; none without this key",
 			slot: value(func(r *Route) any { return &r.AllowUpgrade })},
@@ -96,7 +84,9 @@ func routeParts() []Key {
 		{Name: "limits", Kind: Opens, Opens: "limits", Merges: true, Doc: "limits of this route",
 			slot: value(func(r *Route) any { return &r.Limits })},
 		{Name: "retry-policy", Aliases: []string{"retry"}, Kind: Opens, Opens: "retry-policy", Pending: true, Doc: "when a request is sent again",
-			slot: optional(func(r *Route) **RetryPolicy { return &r.Retry })},
+			slot: value(func(r *Route) any { return &r.Retry })},
+		{Name: "mirror", Kind: Opens, Opens: "mirror", Pending: true, Doc: "copies of requests for another upstream",
+			slot: optional(func(r *Route) **Mirror { return &r.Mirror })},
 		{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "rate limit of this route",
 			slot: optional(func(r *Route) **RateLimit { return &r.RateLimit })},
 		{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this route",
@@ -143,8 +133,8 @@ func (d *decoder) refuseIdle(r *Route, action string) {
 		upgrade = r.AllowUpgrade[0].From
 	}
 	for _, k := range []sourcedKey{
-		{"fallback-upstream", r.Fallback.From}, {"rewrite", originOf(r.Rewrite)}, {"retry-policy", originOf(r.Retry)},
-		{"allow-upgrade", upgrade}, {"allow-trailers", r.AllowTrailers.From}, {"timeouts", r.Timeouts.From},
+		{"fallback-upstream", r.Fallback.From}, {"rewrite", originOf(r.Rewrite)}, {"retry-policy", r.Retry.From},
+		{"mirror", originOf(r.Mirror)}, {"queue-priority", r.QueuePriority.From}, {"allow-upgrade", upgrade}, {"allow-trailers", r.AllowTrailers.From}, {"timeouts", r.Timeouts.From},
 		{"request-headers", r.Policies.RequestHeaders.From},
 	} {
 		if k.from.IsSet() {

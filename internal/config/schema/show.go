@@ -14,24 +14,30 @@ import (
 // comment. The text loads again and means the same: what is inherited, and defaults that
 // would win over a farther block if they were written, are commented out by /-.
 func Show(c *Config) []byte {
-	var b strings.Builder
-	showBlock(&b, table()[""], c, "", 0)
-	return []byte(b.String())
+	p := printer{unbuilt: c.unbuilt}
+	p.block(table()[""], c, "", 0)
+	return []byte(p.b.String())
 }
 
-func showBlock(b *strings.Builder, s *spec, block any, owner string, depth int) {
+// printer writes blocks as KDL.
+type printer struct {
+	b       strings.Builder
+	unbuilt bool // that of Options
+}
+
+func (p *printer) block(s *spec, block any, owner string, depth int) {
 	for _, k := range s.rows {
 		switch {
-		case k.Pending, k.In != nil && !slices.Contains(k.In, owner):
+		case k.Pending && !p.unbuilt, k.In != nil && !slices.Contains(k.In, owner):
 		case k.Kind == Opens:
-			showBlocks(b, k, block, depth)
+			p.blocks(k, block, depth)
 		case !k.ArgOnly:
-			showValue(b, k, block, owner, depth)
+			p.value(k, block, owner, depth)
 		}
 	}
 }
 
-func showBlocks(b *strings.Builder, k *Key, block any, depth int) {
+func (p *printer) blocks(k *Key, block any, depth int) {
 	into := table()[k.Opens]
 	var all []any
 	if k.slot.each != nil {
@@ -43,25 +49,31 @@ func showBlocks(b *strings.Builder, k *Key, block any, depth int) {
 		if c == block && k.Name == "targets" {
 			continue // its targets are shown in the upstream itself
 		}
-		var inner strings.Builder
-		showBlock(&inner, into, c, k.Block, depth+1)
-		if inner.Len() == 0 {
+		inner := printer{unbuilt: p.unbuilt}
+		inner.block(into, c, k.Block, depth+1)
+		if inner.b.Len() == 0 {
 			continue
 		}
-		indent(b, depth)
-		if !holdsLive(inner.String()) {
-			b.WriteString("/- ")
+		p.indent(depth)
+		if isInherited(c) || !holdsLive(inner.b.String()) {
+			p.b.WriteString("/- ")
 		}
-		b.WriteString(k.Name)
+		p.b.WriteString(k.Name)
 		if len(into.args) > 0 {
 			if a, _ := into.row(into.args[0]); a.ArgOnly {
-				b.WriteString(" " + lines(a.slot.at(c))[0].text)
+				p.b.WriteString(" " + lines(a.slot.at(c))[0].text)
 			}
 		}
-		b.WriteString(" {\n" + inner.String())
-		indent(b, depth)
-		b.WriteString("}\n")
+		p.b.WriteString(" {\n" + inner.b.String())
+		p.indent(depth)
+		p.b.WriteString("}\n")
 	}
+}
+
+// isInherited reports whether a block stands at top level only.
+func isInherited(block any) bool {
+	b, ok := block.(placed)
+	return ok && b.block().From.Kind == Inherited
 }
 
 // holdsLive reports whether one of the lines is a value that isn't commented out.
@@ -75,18 +87,25 @@ func holdsLive(shown string) bool {
 	return false
 }
 
-func showValue(b *strings.Builder, k *Key, block any, owner string, depth int) {
+func (p *printer) value(k *Key, block any, owner string, depth int) {
 	for _, l := range lines(k.slot.at(block)) {
-		indent(b, depth)
+		p.indent(depth)
 		if l.from.Kind == Inherited || l.from.Kind == Default && (yields(k, owner) || idle(k)) {
-			b.WriteString("/- ")
+			p.b.WriteString("/- ")
 		}
-		fmt.Fprintf(b, "%s %s // %s\n", k.Name, l.text, l.from)
+		fmt.Fprintf(&p.b, "%s %s // %s\n", k.Name, l.text, l.from)
 	}
 }
 
 // idle reports whether k has no effect in some blocks, where writing its default is refused.
-func idle(k *Key) bool { return k.ID() == "respond.content-type" || k.ID() == "route.allow-trailers" }
+func idle(k *Key) bool {
+	switch k.ID() {
+	case "respond.content-type", "route.allow-trailers", "route.queue-priority", "upstream.hash-key", "upstream.hash-load-percent",
+		"circuit-breaker.window-secs", "circuit-breaker.min-requests":
+		return true
+	}
+	return k.Block == "retry-policy" || k.Block == "health-check type" && k.Name != "kind"
+}
 
 // yields reports whether a default of k in a block of owner gives way to what a farther
 // block says.
@@ -94,7 +113,7 @@ func yields(k *Key, owner string) bool {
 	return owner != "" && (k.Block == "timeouts" || k.Block == "limits")
 }
 
-func indent(b *strings.Builder, depth int) { b.WriteString(strings.Repeat("    ", depth)) }
+func (p *printer) indent(depth int) { p.b.WriteString(strings.Repeat("    ", depth)) }
 
 // line is one value as KDL and its origin.
 type line struct {
@@ -118,6 +137,10 @@ func lines(at any) []line {
 			add(x.From, x.V)
 		}
 	case *[]Value[int64]:
+		for _, x := range *v {
+			add(x.From, x.V)
+		}
+	case *[]Value[Range]:
 		for _, x := range *v {
 			add(x.From, x.V)
 		}
@@ -167,6 +190,11 @@ func formatValue(v any) string {
 		return "#false"
 	case int64:
 		return strconv.FormatInt(v, 10)
+	case Range:
+		if v.First == v.Last {
+			return formatValue(v.First)
+		}
+		return quote(formatValue(v.First) + "-" + formatValue(v.Last))
 	case time.Duration:
 		return strconv.FormatFloat(v.Seconds(), 'f', -1, 64)
 	case netip.Prefix:

@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // sizeMax bounds every size: 1 PiB.
@@ -74,7 +73,19 @@ func preset(k *Key) (any, error) {
 		return n, nil
 	case Seconds:
 		f, err := strconv.ParseFloat(k.Default, 64)
-		return time.Duration(f * float64(time.Second)), err
+		return secondsOf(f), err
+	case Texts:
+		return strings.Fields(k.Default), nil
+	case Ranges:
+		var list []Range
+		for _, word := range strings.Fields(k.Default) {
+			r, ok := parseRange(word)
+			if !ok {
+				return nil, fmt.Errorf("%q is no range", word)
+			}
+			list = append(list, r)
+		}
+		return list, nil
 	case Ints:
 		var list []int64
 		for _, word := range strings.Fields(k.Default) {

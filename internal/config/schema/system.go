@@ -16,7 +16,21 @@ type System struct {
 	ShutdownTimeout  Value[time.Duration]
 	RequestID        RequestID
 	ForwardedHeaders ForwardedHeaders
+	Resolver         Resolver
 }
+
+// Resolver says how the names of targets are looked up.
+type Resolver struct {
+	Block
+	Servers  []Value[string] // "ip:port"; none: those of the machine
+	MinTTL   Value[time.Duration]
+	MaxTTL   Value[time.Duration]
+	Timeout  Value[time.Duration] // of one question to one server
+	MaxStale Value[time.Duration] // 0 means no limit
+}
+
+// defaultRequestID is the field of the request id when nobody says otherwise.
+const defaultRequestID = "X-Request-Id"
 
 // RequestID says how requests are named.
 type RequestID struct {
@@ -59,6 +73,8 @@ func systemBlock() blockDef {
 				slot: value(func(s *System) any { return &s.RequestID })},
 			{Name: "forwarded-headers", Kind: Opens, Opens: "forwarded-headers", Doc: "what upstreams are told about the client",
 				slot: value(func(s *System) any { return &s.ForwardedHeaders })},
+			{Name: "resolver", Kind: Opens, Opens: "resolver", Pending: true, Doc: "how the names of targets are looked up",
+				slot: value(func(s *System) any { return &s.Resolver })},
 		},
 	}
 }
@@ -68,7 +84,7 @@ func systemParts() []blockDef {
 		name: "request-id",
 		doc:  "Every request has an id, in the logs, in error answers and in a field sent to the upstream.",
 		keys: []Key{
-			{Name: "header", Kind: Text, Default: "X-Request-Id", check: checkOwnField, Doc: "name of the field that carries the id",
+			{Name: "header", Kind: Text, Default: defaultRequestID, check: checkOwnField, Doc: "name of the field that carries the id",
 				slot: value(func(r *RequestID) any { return &r.Header })},
 			{Name: "accept", Kind: Enum, Words: []string{"trusted", "never"}, Default: "trusted",
 				Doc:  "whose ids are kept: those of trusted-proxies, or nobody's",
@@ -83,5 +99,24 @@ func systemParts() []blockDef {
 			{Name: "forwarded", Kind: Bool, Default: "#true", Doc: "send Forwarded (RFC 7239)",
 				slot: value(func(f *ForwardedHeaders) any { return &f.Forwarded })},
 		},
-	}}
+	}, resolverBlock()}
+}
+
+func resolverBlock() blockDef {
+	return blockDef{
+		name: "resolver", doc: "How the names of targets are looked up, in the background and again whenever an answer has aged.",
+		keys: []Key{
+			{Name: "server", Kind: Address, Many: true, check: checkResolver, Doc: "IP address and port of a name server; without it, those of `/etc/resolv.conf`",
+				slot: value(func(r *Resolver) any { return &r.Servers })},
+			{Name: "min-ttl-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "5", Label: "shortest TTL", Doc: "an answer is used for at least that long",
+				slot: value(func(r *Resolver) any { return &r.MinTTL })},
+			{Name: "max-ttl-secs", Kind: Seconds, Unit: "seconds", Max: 604800, Default: "300", Label: "longest TTL", Doc: "an answer is asked for again after that at the latest",
+				slot: value(func(r *Resolver) any { return &r.MaxTTL })},
+			{Name: "timeout-secs", Kind: Seconds, Unit: "seconds", Max: 60, Default: "2", Label: "timeout", Doc: "how long one name server may take",
+				slot: value(func(r *Resolver) any { return &r.Timeout })},
+			{Name: "max-stale-secs", Kind: Seconds, Unit: "seconds", Max: 31536000, Default: "0", ZeroOff: true, Label: "longest use of an old answer",
+				Doc: "how long the last good answer is kept while no server gives a new one; 0 means no limit", slot: value(func(r *Resolver) any { return &r.MaxStale })},
+		},
+		finish: func(d *decoder, b any) { d.ordered("resolver", b, "min-ttl-secs", "max-ttl-secs") },
+	}
 }

@@ -5,22 +5,35 @@ import "time"
 // Upstream is a group of servers that answer the same requests.
 type Upstream struct {
 	Block
-	Name           Value[string]
-	Targets        []*Target
-	LoadBalancing  Value[string] // with underscores, such as "round_robin"
-	Timeouts       Timeouts      // what it sets itself, then top level, then defaults
-	ConnectionPool ConnectionPool
-	HealthCheck    *HealthCheck    // nil when neither written here nor at top level
-	CircuitBreaker *CircuitBreaker // nil when not written
-	Queue          *Queue          // nil when not written
-	TLS            *TLS            // nil when not written
+	Name                  Value[string]
+	Targets               []*Target            // none only with TargetsFile
+	TargetsFile           Value[string]        // unset: none
+	LoadBalancing         Value[string]        // with underscores, such as "round_robin"
+	HashKey               Value[string]        // "client_ip", "path", "host", "header:NAME", "cookie:NAME" or "query:NAME"
+	HashLoadPercent       Value[int64]         // of the mean load
+	SlowStart             Value[time.Duration] // 0: none
+	PanicThresholdPercent Value[int64]         // of the targets; 0: never
+	MaxConnections        Value[int64]         // requests in progress at all targets together; 0 means no limit
+	PassDeadline          Value[string]        // field name; unset: not passed
+	Timeouts              Timeouts             // what it sets itself, then top level, then defaults
+	ConnectionPool        ConnectionPool
+	StickyCookie          *StickyCookie        // nil when not written
+	HealthCheck           *HealthCheck         // nil when neither written here nor at top level
+	PassiveHealth         *PassiveHealth       // nil when not written
+	CircuitBreaker        *CircuitBreaker      // nil when not written
+	Queue                 *Queue               // nil when not written
+	AdaptiveConcurrency   *AdaptiveConcurrency // nil when not written
+	RetryBudget           RetryBudget
+	TLS                   *TLS // nil when not written
 }
 
-// Target is one server of an upstream.
+// Target is one server of an upstream, or all that a name leads to. Exactly one of Address
+// and SRV is set.
 type Target struct {
 	Block
 	Address Value[string] // "host:port"
-	Weight  Value[int64]
+	SRV     Value[string] // "_service._proto.name" (RFC 2782)
+	Weight  Value[int64]  // 0 takes no new requests
 }
 
 // ConnectionPool limits the connections to each target.
@@ -30,10 +43,6 @@ type ConnectionPool struct {
 	MaxIdle        Value[int64]
 	IdleTimeout    Value[time.Duration]
 	MaxLifetime    Value[time.Duration]
-}
-
-func balancers() []string {
-	return []string{"round_robin", "least_connections", "random", "ip_hash", "weighted", "consistent_hash", "power_of_two_choices", "adaptive"}
 }
 
 func upstreamBlocks() []blockDef {
@@ -48,26 +57,25 @@ func upstreamBlocks() []blockDef {
 		name: "upstream",
 		doc:  "A group of servers that answer the same requests: `upstream \"NAME\" { ... }`.",
 		args: []string{"name"},
-		keys: upstreamKeys(), finish: finishUpstream,
+		keys: append(upstreamKeys(), upstreamParts()...), finish: finishUpstream,
 	}, {
 		name: "targets", doc: "Groups targets; each may as well stand in the upstream itself.",
 		keys: []Key{{Name: "target", Kind: Opens, Opens: "target", Many: true, Required: true, Doc: "one server", slot: targetSlot()}},
 	}, {
-		name: "target", doc: "One server: `target \"HOST:PORT\" weight=2` or `target { address \"HOST:PORT\"; weight 2 }`.",
+		name: "target",
+		doc:  "One server: `target \"HOST:PORT\" weight=2` or `target { address \"HOST:PORT\"; weight 2 }`; exactly one of `address` and `srv`.",
 		args: []string{"address"},
 		keys: []Key{
-			{Name: "address", Kind: Address, Required: true, check: checkTarget, Doc: "host name or IP address, and port",
+			{Name: "address", Kind: Address, check: checkTarget, Doc: "host name or IP address, and port",
 				slot: value(func(t *Target) any { return &t.Address })},
-			{Name: "weight", Kind: Int, Min: 1, Max: 1000, Default: "1", Doc: "its share of the requests",
+			{Name: "srv", Kind: Text, Pending: true, check: checkSRV, Doc: "name of SRV records (RFC 2782), such as `_http._tcp.example.com`, that say hosts and ports",
+				slot: value(func(t *Target) any { return &t.SRV })},
+			{Name: "weight", Kind: Int, Max: 1000, Default: "1", Doc: "its share of the requests; 0 takes no new ones",
 				slot: value(func(t *Target) any { return &t.Weight })},
 		},
-	}, connectionPoolBlock(), {
-		name: "queue", doc: "A bounded queue for requests that find every connection busy.",
-	}}
+		finish: finishTarget,
+	}, connectionPoolBlock()}
 }
-
-// Queue is a bounded queue for requests that find every connection busy.
-type Queue struct{ Block }
 
 func targetSlot() slot { return several(func(u *Upstream) *[]*Target { return &u.Targets }) }
 
@@ -77,18 +85,43 @@ func upstreamKeys() []Key {
 			slot: value(func(u *Upstream) any { return &u.Name })},
 		{Name: "target", Kind: Opens, Opens: "target", Many: true, Doc: "one server", slot: targetSlot()},
 		{Name: "targets", Kind: Opens, Opens: "targets", Doc: "several servers", slot: self()},
-		{Name: "load-balancing", Kind: Enum, Words: balancers(), PendingWords: balancers()[1:], Default: "round_robin",
-			Doc: "how a target is picked; `-` and `_` are the same", slot: value(func(u *Upstream) any { return &u.LoadBalancing })},
+		{Name: "targets-file", Kind: Text, Pending: true, check: checkFile, Doc: "file that lists more servers, read again whenever it changes",
+			slot: value(func(u *Upstream) any { return &u.TargetsFile })},
+		balancingKey(), hashKey(),
+		{Name: "hash-load-percent", Kind: Int, Unit: "percent", Min: 100, Max: 1000, Default: "125", Pending: true,
+			Doc:  "load of one target, against the mean of all, beyond which its requests go to the next; only with `consistent_hash`",
+			slot: value(func(u *Upstream) any { return &u.HashLoadPercent })},
+		{Name: "slow-start-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "slow start", Pending: true,
+			Doc: "how long a target that comes back takes to get its whole share; 0 gives it at once", slot: value(func(u *Upstream) any { return &u.SlowStart })},
+		{Name: "panic-threshold-percent", Kind: Int, Unit: "percent", Max: 100, Default: "50", ZeroOff: true, Pending: true,
+			Doc: "when fewer of the targets are healthy, all are used again; 0 never uses the others", slot: value(func(u *Upstream) any { return &u.PanicThresholdPercent })},
+		{Name: "max-connections", Kind: Int, Unit: "requests", Max: 1000000, Default: "0", ZeroOff: true, Pending: true,
+			Doc: "requests in progress at all targets together; 0 means no limit", slot: value(func(u *Upstream) any { return &u.MaxConnections })},
+		{Name: "pass-deadline", Kind: Text, Pending: true, check: checkOwnField,
+			Doc: "name of a field that tells the upstream how many milliseconds are left; none without this key", slot: value(func(u *Upstream) any { return &u.PassDeadline })},
+	}
+}
+
+func upstreamParts() []Key {
+	return []Key{
 		{Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "timeouts of exchanges with this upstream",
 			slot: value(func(u *Upstream) any { return &u.Timeouts })},
 		{Name: "connection-pool", Kind: Opens, Opens: "connection-pool", Doc: "connections to each target",
 			slot: value(func(u *Upstream) any { return &u.ConnectionPool })},
+		{Name: "sticky-cookie", Kind: Opens, Opens: "sticky-cookie", Pending: true, Doc: "a cookie that keeps a client with one target",
+			slot: optional(func(u *Upstream) **StickyCookie { return &u.StickyCookie })},
 		{Name: "health-check", Kind: Opens, Opens: "health-check", Pending: true, Doc: "how targets are checked",
 			slot: optional(func(u *Upstream) **HealthCheck { return &u.HealthCheck })},
+		{Name: "passive-health", Kind: Opens, Opens: "passive-health", Pending: true, Doc: "when live requests take a target out",
+			slot: optional(func(u *Upstream) **PassiveHealth { return &u.PassiveHealth })},
 		{Name: "circuit-breaker", Kind: Opens, Opens: "circuit-breaker", Pending: true, Doc: "when a failing target is left alone",
 			slot: optional(func(u *Upstream) **CircuitBreaker { return &u.CircuitBreaker })},
 		{Name: "queue", Kind: Opens, Opens: "queue", Pending: true, Doc: "requests that wait for a connection",
 			slot: optional(func(u *Upstream) **Queue { return &u.Queue })},
+		{Name: "adaptive-concurrency", Kind: Opens, Opens: "adaptive-concurrency", Pending: true, Doc: "a limit of requests in progress that finds itself",
+			slot: optional(func(u *Upstream) **AdaptiveConcurrency { return &u.AdaptiveConcurrency })},
+		{Name: "retry-budget", Kind: Opens, Opens: "retry-budget", Pending: true, Doc: "how many attempts may be repeated ones",
+			slot: value(func(u *Upstream) any { return &u.RetryBudget })},
 		{Name: "tls", Kind: Opens, Opens: "tls", Pending: true, Doc: "encryption towards the targets",
 			slot: optional(func(u *Upstream) **TLS { return &u.TLS })},
 	}
@@ -112,21 +145,46 @@ func connectionPoolBlock() blockDef {
 	}
 }
 
+// finishTarget checks that the target is given in one way.
+func finishTarget(d *decoder, b any) {
+	t := b.(*Target)
+	switch {
+	case t.Address.IsSet() && t.SRV.IsSet():
+		d.errorAt(t.SRV.From, "target has both address and srv").hint("keep one of them").related(t.Address.From, "the address is here")
+	case !d.tried(t, "address", "srv"):
+		d.errorAt(t.From, "target needs address or srv").hint(`write target "HOST:PORT"`)
+	}
+}
+
 func finishUpstream(d *decoder, b any) {
 	u := b.(*Upstream)
-	if len(u.Targets) == 0 && !d.tried(u, "targets") {
+	if len(u.Targets) == 0 && !d.tried(u, "targets", "targets-file") {
 		d.errorAt(u.From, "upstream %q has no target", u.Name.V).hint(`add target "HOST:PORT"`)
 	}
-	if len(u.Targets) < 2 {
-		return
-	}
-	seen := make(map[string]Origin, len(u.Targets))
+	d.balancing(u)
+	d.refuseIdleQueue(u)
+	d.targets(u)
+}
+
+// targets reports targets that stand twice, and that none takes requests.
+func (d *decoder) targets(u *Upstream) {
+	seen, idle := make(map[string]Origin, len(u.Targets)), 0
 	for _, t := range u.Targets {
-		if first, twice := seen[t.Address.V]; twice && t.Address.IsSet() {
-			d.errorAt(t.Address.From, "target %q stands twice in upstream %q", t.Address.V, u.Name.V).
+		if t.Weight.IsSet() && t.Weight.V == 0 {
+			idle++
+		}
+		name := t.Address
+		if !name.IsSet() {
+			name = t.SRV
+		}
+		if first, twice := seen[name.V]; twice && name.IsSet() {
+			d.errorAt(name.From, "target %q stands twice in upstream %q", name.V, u.Name.V).
 				hint("give one of them more weight").related(first, "the first one is here")
 			continue
 		}
-		seen[t.Address.V] = t.Address.From
+		seen[name.V] = name.From
+	}
+	if idle > 0 && idle == len(u.Targets) && !d.tried(u, "targets-file") {
+		d.warnAt(u.From, "upstream %q takes no requests: the weight of every target is 0", u.Name.V)
 	}
 }
