@@ -10,7 +10,7 @@ import (
 // nothing.
 func Diff(a, b *Config) []string {
 	before, after := factsOf(a), factsOf(b)
-	var out []string
+	out := reordered(a, b)
 	for where := range before.blocks {
 		if !after.blocks[where] && !after.lacksAround(where) {
 			out = append(out, where+" is removed")
