@@ -1,0 +1,335 @@
+package behaviour
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sentinel/internal/config/kdl"
+	"sentinel/internal/config/schema"
+	"sentinel/internal/control/lifecycle"
+	"sentinel/internal/testkit/origin"
+	testproxy "sentinel/internal/testkit/proxy"
+	"sentinel/internal/testkit/rawclient"
+)
+
+const repository = "../.."
+
+// promise is one thing that the comments of an example say will happen.
+type promise struct {
+	listener string // "http" when empty
+	request  string // method and target, then fields, each line without its end
+	content  string
+	status   int
+	// has and lacks are parts of the response, lines ending in CRLF. An origin answers
+	// with its port and the request head it got, so they tell of that, too.
+	has, lacks []string
+}
+
+var examples = map[string][]promise{
+	"demo.kdl":    {{request: "GET /x", status: 200, has: []string{"origin 9000\nGET /x "}}},
+	"minimal.kdl": {{request: "GET /any?q", status: 200, has: []string{"origin 9000\nGET /any?q "}}},
+	"full.kdl": {
+		{request: "GET /hello", status: 200, has: []string{"\r\n\r\nhello, world\n"}},
+		{request: "GET /files/a", status: 200, has: []string{"origin 9002\nGET /a "}, lacks: []string{"Server: "}},
+		{request: "GET /f/7", status: 200, has: []string{"origin 9002\nGET /files/7 "}},
+		{request: "GET /old/a", status: 301, has: []string{"\r\nLocation: https://www.example.com/old/a\r\n"}},
+		{request: "GET /rest\nX-Internal-User: root", status: 200, has: []string{"\nGET /rest "}, lacks: []string{"root"}},
+		{
+			request: "GET /v1/a?key=1\nHost: eu.api.example.com\nX-Tenant: acme\nX-Token: t\nCookie: c", status: 200,
+			has:   []string{"\nGET /v2/a?key=1 ", "X-Api-Token: t\r\n", "X-Client: 127.0.0.1\r\n", "X-Route: api\r\n", "X-Served-By: app\r\n", "Cache-Control: no-store\r\n"},
+			lacks: []string{"Cookie", "X-Token", "Server: "},
+		},
+		{request: "GET /v1/a?key=1\nHost: api.example.com\nX-Tenant: 7", status: 200, has: []string{"\nGET /v1/a?key=1 "}},
+		{request: "POST /v2?key=1\nHost: api.example.com\nX-Tenant: acme\nContent-Length: 1000001", status: 413},
+	},
+	"virtual-hosts.kdl": {
+		{request: "GET /\nHost: WWW.Example.com:8080", status: 200, has: []string{"origin 9000\n"}},
+		{request: "GET /v1/users\nHost: api.example.com", status: 200, has: []string{"origin 9001\n"}},
+		{request: "GET /v2/users\nHost: api.example.com", status: 200, has: []string{"origin 9002\n"}},
+		{request: "GET /\nHost: a.b.shops.example.com", status: 200, has: []string{"origin 9003\n"}},
+		{request: "GET /\nHost: shops.example.com", status: 404, has: []string{"There is no site"}},
+	},
+	"headers-and-rewrites.kdl": {
+		{
+			request: "GET /api/users?page=2\nX-Api-Token: t\nX-Internal-User: root\nX-Client: forged\nX-Passed: before", status: 200,
+			has: []string{
+				"\nGET /users?page=2 ", "X-Token: t\r\n", "X-Client: 127.0.0.1\r\n", "X-Asked-For: GET http://example.com/users\r\n",
+				"X-Passed: before\r\n", "X-Passed: http/api\r\n", "X-Frame-Options: SAMEORIGIN\r\n", "X-Content-Type-Options: nosniff\r\n", "X-Request-Id: ",
+			},
+			lacks: []string{"X-Api-Token", "X-Internal-User", "forged", "Server: ", "DENY"},
+		},
+		{request: "GET /api", status: 200, has: []string{"\nGET / "}},
+		{request: "GET /v1/users", status: 200, has: []string{"\nGET /v2/users ", "X-Frame-Options: DENY\r\n"}},
+		{request: "GET /u/42", status: 200, has: []string{"\nGET /users/42/profile "}},
+	},
+	"redirects-and-responses.kdl": {
+		{request: "GET /a?b=c\nHost: example.com", status: 301, has: []string{"Location: https://www.example.com/a?b=c\r\n"}},
+		{request: "GET /blog/first\nHost: www.example.com", status: 308, has: []string{"Location: https://blog.example.com/blog/first\r\n"}},
+		{request: "GET /docs\nHost: h", status: 302, has: []string{"Location: /documentation/\r\n"}},
+		{request: "GET /robots.txt\nHost: h", status: 200, has: []string{"\r\n\r\nUser-agent: *\nDisallow: /shop\n"}},
+		{request: "GET /shop/cart\nHost: h", status: 503, has: []string{"Retry-After: 600\r\n", "Content-Type: text/html; charset=utf-8\r\n", "opens again"}},
+		{request: "GET /wp/login.php\nHost: h", status: 410, has: []string{"Content-Length: 0\r\n"}},
+		{request: "GET /else\nHost: h", status: 404, has: []string{"Nothing here.\n"}},
+	},
+	"weighted-split.kdl": {
+		{request: "GET /\nX-Version: next", status: 200, has: []string{"origin 9001\n"}},
+		{request: "GET /\nCookie: session=alice", status: 200, has: []string{"origin 900"}},
+	},
+	"limits-and-timeouts.kdl": {
+		{request: "POST /\nContent-Length: 1000001", status: 413},
+		{request: "POST /upload\nContent-Length: 1000001", content: strings.Repeat("x", 1000001), status: 200, has: []string{"\nPOST /upload "}},
+		{request: "GET /" + strings.Repeat("\nA: b", 60), status: 431},
+		{request: "GET /\nA: " + strings.Repeat("x", 16<<10), status: 431},
+		{request: "GET /search?stall", status: 504},
+	},
+	"several-listeners.kdl": {
+		{listener: "public", request: "GET /", status: 200, has: []string{"X-Listener: public\r\n"}},
+		{listener: "public", request: "POST /\nContent-Length: 1000001", status: 413},
+		{listener: "public", request: "GET /files/a%2Fb", status: 400},
+		{listener: "internal", request: "POST /\nContent-Length: 1000001", content: strings.Repeat("x", 1000001), status: 200, has: []string{"X-Listener: internal\r\n"}},
+		{listener: "legacy", request: "GET /files//a%2Fb", status: 200, has: []string{"\nGET /files//a%2Fb "}},
+	},
+	"access-log.kdl": {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
+}
+
+// furtherPromises are those that aren't about one response.
+var furtherPromises = map[string]func(running){
+	"access-log.kdl": func(p running) {
+		if log := p.File("access.log"); !strings.HasPrefix(log, "{") || !strings.Contains(log, `"path":"/logged"`) {
+			p.t.Errorf("access log = %q, want the request as JSON", log)
+		}
+		if log := p.File("events.log"); !strings.Contains(log, "INFO started") || strings.Contains(log, "/logged") {
+			p.t.Errorf("events = %q, want no requests", log)
+		}
+	},
+	"weighted-split.kdl": func(p running) {
+		next, addr := 0, p.Addr("http")
+		for i := range 200 {
+			request := fmt.Sprintf("GET / HTTP/1.1\r\nHost: h\r\nCookie: session=visitor-%d\r\n\r\n", i)
+			var versions [2]bool
+			for j := range versions {
+				r, err := rawclient.Do(addr, "GET", request)
+				if err != nil {
+					p.t.Fatal(err)
+				}
+				versions[j] = strings.HasPrefix(r.Text(), "origin 9001\n")
+			}
+			if versions[0] != versions[1] {
+				p.t.Errorf("visitor %d gets both versions", i)
+			}
+			if versions[0] {
+				next++
+			}
+		}
+		if next == 0 || next > 40 {
+			p.t.Errorf("%d of 200 visitors get the next version, want about 10", next)
+		}
+	},
+}
+
+// TestExamples starts each file of examples/ and holds it to what its comments promise.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(repository, "examples", "*.kdl"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("examples = %v, %v", files, err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			p := startExample(t, file)
+			if len(examples[name]) == 0 {
+				t.Error("nothing is known of what it does")
+			}
+			for i := range examples[name] {
+				p.keeps(&examples[name][i])
+			}
+			if more := furtherPromises[name]; more != nil {
+				more(p)
+			}
+		})
+	}
+	for name := range examples {
+		if _, err := os.Stat(filepath.Join(repository, "examples", name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// running is an example that runs.
+type running struct {
+	*testproxy.Proxy
+	t *testing.T
+}
+
+var (
+	addressPattern = regexp.MustCompile(`(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)`)
+	pathPattern    = regexp.MustCompile(`"[^"]*/(sentinel\.pid|sentinel|state|admin\.sock|events\.log|access\.log)"`)
+)
+
+// startExample starts an example with its files in a folder of the test, its listeners on
+// free ports, and an origin at each address with a port of 9000 to 9009.
+func startExample(t *testing.T, file string) running {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origins := map[string]string{}
+	moved := addressPattern.ReplaceAllStringFunc(string(text), func(address string) string {
+		port := addressPattern.FindStringSubmatch(address)[1]
+		if !strings.HasPrefix(port, "900") {
+			return "127.0.0.1:0"
+		}
+		if origins[port] == "" {
+			origins[port] = origin.Start(t, exampleOrigin(port)).Addr()
+		}
+		return origins[port]
+	})
+	return running{testproxy.Start(t, pathPattern.ReplaceAllString(moved, `"$$DIR/$1"`)), t}
+}
+
+// exampleOrigin answers with its port and the head of the request, or not at all.
+func exampleOrigin(port string) origin.Script {
+	return func(c *origin.Conn) {
+		for {
+			r, err := c.ReadRequest()
+			if err != nil {
+				return
+			}
+			if strings.HasSuffix(r.Target, "?stall") {
+				c.Stall(nil)
+				return
+			}
+			answer := origin.Response(r, 200, "origin "+port+"\n"+string(r.Head))
+			if err := c.WriteString(strings.Replace(answer, "\r\n", "\r\nServer: demo\r\n", 1)); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// keeps checks one promise.
+func (p running) keeps(c *promise) {
+	p.t.Helper()
+	listener := c.listener
+	if listener == "" {
+		listener = "http"
+	}
+	lines := strings.Split(c.request, "\n")
+	raw := lines[0] + " HTTP/1.1\r\n" + strings.Join(append(lines[1:], ""), "\r\n")
+	if !strings.Contains(raw, "\r\nHost: ") {
+		raw += "Host: example.com\r\n"
+	}
+	method, _, _ := strings.Cut(c.request, " ")
+	r, err := rawclient.Do(p.Addr(listener), method, raw+"\r\n"+c.content)
+	if err != nil || r.Status != c.status {
+		p.t.Errorf("%.60q = %d %.200s, %v, want %d", c.request, r.Status, r.Raw, err, c.status)
+		return
+	}
+	for _, part := range c.has {
+		if !strings.Contains(string(r.Raw), part) {
+			p.t.Errorf("%.60q = %.2000q, want %q in it", c.request, r.Raw, part)
+		}
+	}
+	for _, part := range c.lacks {
+		if strings.Contains(string(r.Raw), part) {
+			p.t.Errorf("%.60q = %.2000q, want no %q in it", c.request, r.Raw, part)
+		}
+	}
+}
+
+// TestExamplesAreFormatted holds the examples to the formatter's taste.
+func TestExamplesAreFormatted(t *testing.T) {
+	for name := range examples {
+		text, err := os.ReadFile(filepath.Join(repository, "examples", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tidy, diags := kdl.Format(name, text, kdl.FormatOptions{}); diags.HasErrors() || string(tidy) != string(text) {
+			t.Errorf("sentinel fmt would change examples/%s: %v", name, diags)
+		}
+	}
+}
+
+// TestFullExampleIsFull checks that full.kdl shows each key that is acted on.
+func TestFullExampleIsFull(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository, "examples", "full.kdl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, diags := kdl.Parse("full.kdl", text, kdl.Options{})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	shown := map[string]bool{}
+	note(doc.Nodes, shown)
+	byBlock := map[string][]schema.Key{}
+	for _, k := range schema.Keys() {
+		byBlock[k.Block] = append(byBlock[k.Block], k)
+	}
+	seen := map[string]bool{}
+	var visit func(block string)
+	visit = func(block string) {
+		if seen[block] {
+			return
+		}
+		seen[block] = true
+		for _, k := range byBlock[block] {
+			if k.Pending {
+				continue
+			}
+			// What is called name or value is written as an argument.
+			if !shown[k.Name] && k.Name != "name" && k.Name != "value" {
+				t.Errorf("examples/full.kdl doesn't show %s", k.ID())
+			}
+			if k.Kind == schema.Opens {
+				visit(k.Opens)
+			}
+		}
+	}
+	visit("")
+}
+
+// note collects the names of nodes and properties.
+func note(nodes []*kdl.Node, names map[string]bool) {
+	for _, n := range nodes {
+		names[n.Name.Text] = true
+		for _, e := range n.Entries {
+			if e.Name != nil {
+				names[e.Name.Text] = true
+			}
+		}
+		note(n.Children, names)
+	}
+}
+
+// TestPagesHoldValidConfigurations loads what the pages show as KDL.
+func TestPagesHoldValidConfigurations(t *testing.T) {
+	block := regexp.MustCompile("(?s)```kdl\n(.*?)```")
+	pages, _ := filepath.Glob(filepath.Join(repository, "*.md"))
+	more, _ := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
+	found := 0
+	for _, page := range append(pages, more...) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range block.FindAllSubmatch(text, -1) {
+			found++
+			path := filepath.Join(t.TempDir(), "config.kdl")
+			if err := os.WriteFile(path, m[1], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := lifecycle.Check(path); err != nil {
+				t.Errorf("%s holds a configuration that isn't valid: %v\n%s", page, err, m[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no page holds a configuration")
+	}
+}
