@@ -1,0 +1,5 @@
+//go:build race
+
+package sticky
+
+const raceOn = true // pools drop what they hold at random
