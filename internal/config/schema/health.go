@@ -70,7 +70,7 @@ func healthTypeKeys() []Key {
 			slot: value(func(h *HealthType) any { return &h.Kind })},
 		{Name: "path", Kind: Text, Default: "/", check: checkPath, Doc: "http: the path to ask for",
 			slot: value(func(h *HealthType) any { return &h.Path })},
-		{Name: "host", Kind: Text, check: checkHost, Doc: "http: the Host field; without it, the target's address",
+		{Name: "host", Kind: Text, check: checkHost, Doc: "http and grpc: the host to ask for; without it, the target's address",
 			slot: value(func(h *HealthType) any { return &h.Host })},
 		{Name: "method", Kind: Text, Default: "GET", check: checkMethod, Doc: "http: the request method",
 			slot: value(func(h *HealthType) any { return &h.Method })},
@@ -90,6 +90,8 @@ func healthKinds(key string) []string {
 	switch key {
 	case "kind":
 		return []string{"http", "tcp", "grpc"}
+	case "host":
+		return []string{"http", "grpc"}
 	case "service":
 		return []string{"grpc"}
 	}
