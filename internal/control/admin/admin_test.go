@@ -24,12 +24,21 @@ func (f *fakeProcess) Reload(context.Context) Outcome { return f.outcome }
 
 func serve(t *testing.T, p Process) string {
 	t.Helper()
+	return serveMore(t, p, nil)
+}
+
+// serveMore serves p and what add adds.
+func serveMore(t *testing.T, p Process, add func(*Server)) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "run", "admin.sock")
 	ln, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := NewServer(p, Version{Version: "1.2"})
+	if add != nil {
+		add(s)
+	}
 	go s.Serve(ln)
 	t.Cleanup(func() { s.Close(context.Background()) })
 	return path

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,12 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"syscall"
 	"time"
+
+	"sentinel/internal/observe/event"
 )
 
 // ErrNotRunning is wrapped by errors of a Client that finds nobody at its socket.
@@ -21,51 +26,131 @@ const answerBytesMax = 64 << 20
 
 // Client asks a running proxy.
 type Client struct {
-	path string
-	http http.Client
+	path    string
+	timeout time.Duration
+	http    http.Client
 }
 
-// NewClient returns a client of the socket at path. timeout bounds one call.
+// NewClient returns a client of the socket at path. timeout bounds one call, but of Follow
+// only the time until it begins.
 func NewClient(path string, timeout time.Duration) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}
-	return &Client{path: path, http: http.Client{Timeout: timeout, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
+	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true, ResponseHeaderTimeout: timeout}
+	return &Client{path: path, timeout: timeout, http: http.Client{Transport: transport}}
 }
 
 // Status asks for /admin/status.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.call(ctx, http.MethodGet, "/admin/status", &s)
+	return s, c.call(ctx, http.MethodGet, "/admin/status", nil, &s)
 }
 
 // Version asks for /admin/version.
 func (c *Client) Version(ctx context.Context) (v Version, err error) {
-	return v, c.call(ctx, http.MethodGet, "/admin/version", &v)
+	return v, c.call(ctx, http.MethodGet, "/admin/version", nil, &v)
 }
 
 // Reload asks for a reload and waits for its outcome, which may be that it failed.
 func (c *Client) Reload(ctx context.Context) (o Outcome, err error) {
-	return o, c.call(ctx, http.MethodPost, "/admin/reload", &o)
+	return o, c.call(ctx, http.MethodPost, "/admin/reload", nil, &o)
 }
 
-func (c *Client) call(ctx context.Context, method, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://sentinel"+path, nil)
+// Upstreams asks for all upstreams, or for the one of that name; the error of an unknown name
+// is a *Problem.
+func (c *Client) Upstreams(ctx context.Context, name string) (list []UpstreamStatus, err error) {
+	path := "/admin/upstreams"
+	if name != "" {
+		path += "?name=" + url.QueryEscape(name)
+	}
+	return list, c.call(ctx, http.MethodGet, path, nil, &list)
+}
+
+// Drain asks for a drain; the error of unknown names is a *Problem.
+func (c *Client) Drain(ctx context.Context, q DrainRequest) (r DrainResult, err error) {
+	return r, c.call(ctx, http.MethodPost, "/admin/drain", q, &r)
+}
+
+// Events asks for the events after since that are kept.
+func (c *Client) Events(ctx context.Context, since uint64) (list []event.Event, err error) {
+	return list, c.call(ctx, http.MethodGet, "/admin/events?since="+strconv.FormatUint(since, 10), nil, &list)
+}
+
+// Follow calls each with every event after since as they come, until each returns an error,
+// which is then returned, or ctx ends. When the proxy stops meanwhile the error is an
+// ErrNotRunning.
+func (c *Client) Follow(ctx context.Context, since uint64, each func(event.Event) error) error {
+	resp, err := c.ask(ctx, http.MethodGet, "/admin/events?follow=1&since="+strconv.FormatUint(since, 10), nil)
 	if err != nil {
 		return err
 	}
-	resp, err := c.http.Do(req)
+	defer resp.Body.Close()
+	lines := json.NewDecoder(resp.Body)
+	for {
+		var e event.Event
+		if err := lines.Decode(&e); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%w any more: the events at the admin socket %s have ended", ErrNotRunning, c.path)
+		}
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+}
+
+// call asks and decodes the answer.
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	resp, err := c.ask(ctx, method, path, body)
 	if err != nil {
-		return c.explain(err)
+		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnprocessableEntity {
-		return fmt.Errorf("admin socket %s: %s %s answered %s", c.path, method, path, resp.Status)
-	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, answerBytesMax)).Decode(into); err != nil {
 		return fmt.Errorf("admin socket %s: %s: %w", c.path, path, err)
 	}
 	return nil
+}
+
+// ask returns the answer when it is one of success, or of a reload that failed.
+func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	if body == nil {
+		text = nil
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://sentinel"+path, bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusUnprocessableEntity {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, c.problem(resp, method, path)
+}
+
+// problem returns the problem that an answer holds, or one about the answer.
+func (c *Client) problem(resp *http.Response, method, path string) error {
+	p := &Problem{Status: resp.StatusCode}
+	if json.NewDecoder(io.LimitReader(resp.Body, answerBytesMax)).Decode(p) == nil && p.Message != "" {
+		return p
+	}
+	hint := ""
+	if resp.StatusCode == http.StatusNotFound {
+		hint = ": the sentinel that runs is of another version"
+	}
+	return fmt.Errorf("admin socket %s: %s %s answered %s%s", c.path, method, path, resp.Status, hint)
 }
 
 // explain says what an error of the connection means to the person who asks.

@@ -2,9 +2,15 @@
 // socket that only its owner may open. It has no port, so that nothing on the
 // network and no browser can reach it.
 //
-//	GET  /admin/version  what runs
-//	GET  /admin/status   how it is doing
-//	GET  /admin/routes   the routes and their traffic
-//	GET  /admin/config   the effective configuration
-//	POST /admin/reload   reload now, answer with the outcome
+//	GET  /admin/version    what runs
+//	GET  /admin/status     how it is doing
+//	GET  /admin/routes     the routes and their traffic
+//	GET  /admin/config     the effective configuration
+//	GET  /admin/upstreams  the upstreams and each target, and why they are as they are; ?name=NAME for one
+//	GET  /admin/events     what has changed; ?since=SEQ after that one, &follow=1 a line each as they come
+//	POST /admin/reload     reload now, answer with the outcome
+//	POST /admin/drain      take a target or upstream out of service, or undo that
+//
+// What can't be done is answered with a status of 4xx or 5xx and a Problem. The kernel
+// says who asks (SO_PEERCRED in unix(7)); each drain is an event that names him.
 package admin

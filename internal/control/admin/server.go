@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,20 +28,28 @@ type Process interface {
 
 // Server serves the API.
 type Server struct {
-	http http.Server
-	done chan struct{}
+	http      http.Server
+	mux       *http.ServeMux
+	upstreams Upstreams // nil without
+	events    Events    // nil without
+	followers atomic.Int64
+	closing   context.Context // ends when Close begins
+	begin     context.CancelFunc
+	done      chan struct{}
 }
 
 // NewServer returns a server that answers for p.
 func NewServer(p Process, v Version) *Server {
-	s := &Server{done: make(chan struct{})}
+	s := &Server{mux: newMux(p, v), done: make(chan struct{})}
+	s.closing, s.begin = context.WithCancel(context.Background())
 	s.http = http.Server{
-		Handler:           Handler(p, v),
+		Handler:           s.mux,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headBytesMax,
+		ConnContext:       rememberConn,
 	}
 	return s
 }
@@ -51,16 +60,20 @@ func (s *Server) Serve(ln net.Listener) {
 	s.http.Serve(ln) // always returns an error; after Close that is what was asked for
 }
 
-// Close lets answers in hand finish until ctx ends, and waits for Serve to return.
+// Close ends those who follow events, lets answers in hand finish until ctx ends, and
+// waits for Serve to return.
 func (s *Server) Close(ctx context.Context) {
+	s.begin()
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()
 	}
 	<-s.done
 }
 
-// Handler returns the API as a handler.
-func Handler(p Process, v Version) http.Handler {
+// Handler returns what the API answers for the process alone.
+func Handler(p Process, v Version) http.Handler { return newMux(p, v) }
+
+func newMux(p Process, v Version) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /admin/version", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, v) })
 	mux.HandleFunc("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status()) })
