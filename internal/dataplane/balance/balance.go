@@ -57,7 +57,8 @@ type Options struct {
 }
 
 // New returns the policy of a kind over members, which may be empty; it keeps none of the
-// slice. st is of the upstream and outlives the policy.
+// slice. st is of the upstream and outlives the policy. Of more than 65534 members with a
+// weight, the rest take nothing.
 func New(k Kind, members []Member, st *State, o Options) Policy {
 	st.seed()
 	switch k {

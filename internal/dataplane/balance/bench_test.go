@@ -19,9 +19,12 @@ func BenchmarkPick(b *testing.B) {
 				}
 				p := build(k, members)
 				r := &Request{Now: time.Second}
+				for r.Key = range 4096 { // hash kinds find the choices of each slot once
+					p.Pick(r)
+				}
 				b.ReportAllocs()
 				for b.Loop() {
-					r.Key += golden
+					r.Key = (r.Key + 1) % 4096
 					p.Pick(r)
 				}
 			})
@@ -68,5 +71,15 @@ func BenchmarkNew(b *testing.B) {
 				build(k, members)
 			}
 		})
+	}
+}
+
+// BenchmarkFirstPick is a pick for a slot of keys whose choices aren't known yet.
+func BenchmarkFirstPick(b *testing.B) {
+	p := newHashed(equal(100), seeded(1), 0)
+	r := &Request{}
+	for b.Loop() {
+		p.slots[mix(r.Key)>>(64-slotBits)].Store(0)
+		p.Pick(r)
 	}
 }

@@ -2,7 +2,6 @@ package balance
 
 import (
 	"cmp"
-	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -15,15 +14,18 @@ import (
 // give a lot, and the member with the lowest lot for its weight has the key. Whoever leaves
 // loses its own keys only, and whoever comes or grows takes only what it gets.
 //
-// To find the lowest takes a lot of each member, so keys are dealt to slots and all keys of
-// a slot have one winner, which is kept once it was found. Slots are numbered by the key
-// alone: a rebuild starts with no winners known and finds the same ones.
+// To find the lowest takes a lot of each member, so keys are dealt to slots, and all keys of
+// a slot have the same first four choices, which are kept once they were found. Slots are
+// numbered by the key alone: a rebuild starts with no choices known and finds the same ones.
 type hashed struct {
 	roster
-	seeds   []uint64       // by seat
-	winners []atomic.Int32 // by slot: a seat from 1 on, 0 while unknown
-	percent int64          // bound of requests in flight, 0: none
+	seeds   []uint64        // by seat
+	slots   []atomic.Uint64 // choices, or 0 while unknown
+	percent int64           // bound of requests in flight, 0: none
 }
+
+// choices is up to four seats, from 1 on, the first choice in the lowest 16 bits.
+type choices uint64
 
 // slotBits is the logarithm of the number of slots. A member's number of slots varies by its
 // root: of 100 equal members, each has 655, give or take 26.
@@ -81,7 +83,7 @@ func newHashed(members []Member, st *State, boundPercent int) *hashed {
 		p.seeds = append(p.seeds, seatSeed(m.hash))
 	}
 	if len(p.seats) > 0 {
-		p.winners = make([]atomic.Int32, 1<<slotBits)
+		p.slots = make([]atomic.Uint64, 1<<slotBits)
 	}
 	return p
 }
@@ -93,19 +95,33 @@ func (p *hashed) Pick(r *Request) int {
 		return -1
 	}
 	slot := mix(r.Key) >> (64 - slotBits)
-	at := int(p.winners[slot].Load()) - 1
-	if at < 0 {
-		at = p.lowest(mix(slot + golden))
-		p.winners[slot].Store(int32(at) + 1)
+	key := mix(slot + golden)
+	known := choices(p.slots[slot].Load())
+	if known == 0 {
+		known = p.choose(key)
+		p.slots[slot].Store(uint64(known))
 	}
 	var asked tried
-	if p.percent == 0 || p.seats[at].load.inFlight.Load() <= 0 || p.within(at, p.inFlight()) {
+	total := int64(-1)
+	for ; known != 0; known >>= 16 {
+		at := int(known&0xffff) - 1
+		if p.percent > 0 && p.seats[at].load.inFlight.Load() > 0 {
+			if total < 0 {
+				total = p.inFlight()
+			}
+			if !p.within(at, total) {
+				continue
+			}
+		}
 		if p.takes(r, at) {
 			return p.member(at)
 		}
 		asked.add(at)
 	}
-	return p.pickNext(r, &asked, mix(slot+golden))
+	if asked.n == len(p.seats) {
+		return -1
+	}
+	return p.pickNext(r, &asked, key)
 }
 
 // cost is a seat's lot for its weight.
@@ -113,14 +129,28 @@ func (p *hashed) cost(at int, key uint64) float32 {
 	return float32(hashLot(key, p.seeds[at])) * p.seats[at].per
 }
 
-func (p *hashed) lowest(key uint64) int {
-	best, low := 0, float32(math.Inf(1))
+// choose returns the seats with the lowest costs.
+func (p *hashed) choose(key uint64) choices {
+	var best [triedMax]entry
+	n := 0
 	for at := range p.seats {
-		if c := p.cost(at, key); c < low {
-			best, low = at, c
+		e := entry{cost: p.cost(at, key), at: int32(at)}
+		if n < len(best) {
+			n++
+		} else if e.cost >= best[n-1].cost {
+			continue
 		}
+		i := n - 1
+		for ; i > 0 && e.cost < best[i-1].cost; i-- {
+			best[i] = best[i-1]
+		}
+		best[i] = e
 	}
-	return best
+	c := choices(0)
+	for i := n - 1; i >= 0; i-- {
+		c = c<<16 | choices(best[i].at+1)
+	}
+	return c
 }
 
 // pickNext offers the request to the seats that weren't asked, the lowest lot first: to those

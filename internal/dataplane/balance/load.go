@@ -36,8 +36,10 @@ const (
 	futureAge  = 1<<32 - 1<<16 // ages from here on are of stamps ahead of now
 
 	unknownLatency = float32(time.Second)      // of a busy member that never answered
-	idleLatency    = float32(1)                // of an idle one that nothing is known of: try it
 	failedLatency  = float32(10 * time.Second) // failures alone don't raise an estimate further
+
+	unknownBits = 0x4e6e6b28 // of unknownLatency
+	idleBits    = 0x3f800000 // of 1 ns, for an idle member that nothing is known of
 )
 
 func unitOf(now time.Duration) uint32 { return uint32(now >> unitShift) }
@@ -110,25 +112,32 @@ func (l *Load) Latency(now time.Duration) time.Duration {
 	return time.Duration(e.decayed(e.age(unitOf(now))))
 }
 
-// costLatency returns the latency that a choice reckons with, in nanoseconds. A member that
-// was not heard of for long is tried by one request: idle, it looks instant; busy, it looks
-// as slow as it last was.
+// costLatency returns the latency that a choice reckons with, in nanoseconds.
 func (l *Load) costLatency(unit uint32, inFlight int64) float32 {
 	e := estimate(l.estimate.Load())
-	if age := unit - uint32(e); e != 0 && age < staleAge {
-		return e.decayed(age)
+	if e.stale(unit) {
+		return math.Float32frombits(e.staleBits(unit, inFlight))
 	}
-	return e.staleLatency(unit, inFlight)
+	return math.Float32frombits(e.freshBits(unit))
 }
 
-func (e estimate) staleLatency(unit uint32, inFlight int64) float32 {
+// stale reports whether nothing was heard of a member for long, or its stamp is ahead of now.
+func (e estimate) stale(unit uint32) bool { return unit-uint32(e) >= staleAge || e>>32 == 0 }
+
+// freshBits returns the bits of the decayed latency of a member that isn't stale. The least
+// estimate, 1 ns, has enough of them for staleAge.
+func (e estimate) freshBits(unit uint32) uint32 {
+	return uint32(e>>32) - (unit-uint32(e))<<decayShift
+}
+
+// staleBits returns the bits of the latency of a stale member. It is tried by one request:
+// idle, it looks instant; busy, it looks as slow as it last was.
+func (e estimate) staleBits(unit uint32, inFlight int64) uint32 {
 	switch {
-	case e != 0 && e.age(unit) == 0: // stamped ahead of now
-		return e.decayed(0)
-	case inFlight <= 0:
-		return idleLatency
-	case e == 0:
-		return unknownLatency
+	case e == 0 && inFlight > 0:
+		return unknownBits
+	case inFlight <= 0 && unit-uint32(e) < futureAge:
+		return idleBits
 	}
-	return e.decayed(0)
+	return uint32(e >> 32)
 }

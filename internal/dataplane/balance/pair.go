@@ -75,7 +75,7 @@ func (p *pair) Pick(r *Request) int {
 		}
 		t.add(second)
 	}
-	random := uint32(p.state.next() >> 32)
+	random := p.state.next()
 	return p.pickRest(r, &t, func(at int) float32 {
 		return p.cost(at, unit) * (1 + lot(random, at)*p.shares[at].perMean/tieParts)
 	})

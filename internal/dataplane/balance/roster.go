@@ -2,12 +2,16 @@ package balance
 
 import "sync"
 
+// membersMax is how many members a policy takes.
+const membersMax = 1<<16 - 2
+
 // seat is a member that takes requests, as choices need it.
 type seat struct {
-	load   *Load
-	index  int32 // of the member
-	weight int32
-	per    float32 // 1 / weight
+	load     *Load
+	index    int32 // of the member
+	weight   int32
+	per      float32 // 1 / weight
+	perWhole uint32  // 2^perBits / weight
 }
 
 // roster is what all kinds are built on: the members that take requests, in a row.
@@ -27,14 +31,17 @@ func (p *roster) fill(members []Member, st *State) {
 }
 
 func (p *roster) add(index int, m Member) {
-	if m.Weight <= 0 {
+	if m.Weight <= 0 || len(p.seats) == membersMax {
 		return
 	}
 	if m.Load == nil {
 		m.Load = new(Load)
 	}
 	w := min(m.Weight, weightMax)
-	p.seats = append(p.seats, seat{load: m.Load, index: int32(index), weight: int32(w), per: 1 / float32(w)})
+	p.seats = append(p.seats, seat{
+		load: m.Load, index: int32(index), weight: int32(w),
+		per: 1 / float32(w), perWhole: uint32((1 << perBits) / w),
+	})
 	p.total += int64(w)
 }
 
@@ -143,6 +150,11 @@ func (p *roster) pickRest(r *Request, t *tried, cost func(at int) float32) int {
 
 // pickLot offers a request to the seats that weren't tried, in an order drawn by weight.
 func (p *roster) pickLot(r *Request, t *tried) int {
-	random := uint32(p.state.next() >> 32)
+	random := p.state.next()
 	return p.pickRest(r, t, func(at int) float32 { return lot(random, at) * p.seats[at].per })
+}
+
+// lot returns the lot of a seat in a choice with a random number.
+func lot(random uint64, at int) float32 {
+	return float32(exponential(mix(random + uint64(at)*golden)))
 }

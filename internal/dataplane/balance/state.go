@@ -38,27 +38,9 @@ func below(random uint64, n int) int {
 	return int(at)
 }
 
-// lots are numbers of the exponential distribution of mean 1 in random order. A choice draws
-// one lot for each member, from a random place on. They are what makes choices fair: of
-// lots divided by weights, each is the lowest with its weight's chance.
-var lots = newLots()
-
-// lotsLen is a power of two. It bounds the largest lot to ln(2*lotsLen), about 9.
-const lotsLen = 4096
-
-func newLots() *[lotsLen]float32 {
-	r := rand.New(rand.NewPCG(golden, 1))
-	out := new([lotsLen]float32)
-	for to, from := range r.Perm(lotsLen) {
-		out[to] = float32(-math.Log((float64(from) + 0.5) / lotsLen))
-	}
-	return out
-}
-
-// lot returns the lot of the i-th member of a choice that began at random.
-func lot(random uint32, i int) float32 { return lots[(random+uint32(i))%lotsLen] }
-
-// exponential turns a hash into a lot: the same hash, the same lot. It is -ln(u) of the hash
+// exponential turns a hash into a lot, a number of the exponential distribution of mean 1: the
+// same hash, the same lot. Lots are what makes choices fair: of lots divided by weights, each
+// is the lowest with its weight's chance. It is -ln(u) of the hash
 // as u in (0, 1], within 0.2 %, by a polynomial over the mantissa that is exact at powers of
 // two and close to u = 1, where the winners are.
 func exponential(hash uint64) float64 {
