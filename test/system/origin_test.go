@@ -128,22 +128,31 @@ func TestDeadPooledConnection(t *testing.T) {
 				oc.ReadRequest() // and gone, unanswered
 			})
 			p := start(t, toOrigin(o.Addr()))
-			wantGet(t, p.url("/"), 200, "alive")
+			client, err := rawclient.Dial(p.http)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			// One connection asks both times: its second request is read when the first
+			// has given the connection to the origin back.
+			ask := func(method, fields, content string) int {
+				client.Send(method + " / HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n" + content)
+				r, err := client.ReadFinalResponse(method)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r.Status
+			}
+			if got := ask("GET", "", ""); got != 200 {
+				t.Fatalf("the first request = %d, want 200", got)
+			}
 			o.SetScript(answerAll)
-			req, err := http.NewRequest(c.method, p.url("/"), nil)
+			fields, content := "", ""
 			if c.method == "POST" {
-				req, err = http.NewRequest(c.method, p.url("/"), strings.NewReader("once only"))
+				fields, content = "Content-Length: 9\r\n", "once only"
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			if resp.StatusCode != c.want {
-				t.Errorf("%s on a connection that died = %d, want %d", c.method, resp.StatusCode, c.want)
+			if got := ask(c.method, fields, content); got != c.want {
+				t.Errorf("%s on a connection that died = %d, want %d", c.method, got, c.want)
 			}
 			if posts := strings.Count(string(o.Received()), "POST / "); posts > 1 {
 				t.Errorf("the origin got the POST %d times, want once", posts)

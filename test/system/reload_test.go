@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sentinel/internal/testkit/race"
 )
 
 // echoGeneration answers with the name of the origin and the generation that the proxy
@@ -43,7 +45,7 @@ upstreams { upstream "u%[2]d" { target "%[3]s" } }
 
 func TestReloadUnderLoad(t *testing.T) {
 	reloads := 1000
-	if testing.Short() {
+	if testing.Short() || race.Enabled() { // the detector makes it ten times slower
 		reloads = 100
 	}
 	var origins [2]string
