@@ -26,6 +26,7 @@ type fakeNet struct {
 	dials       map[string][]time.Time
 	open, peak  int
 	connectTime time.Duration
+	silent      string // an address that never answers to a connect
 }
 
 type behaviour func(net.Conn)
@@ -46,6 +47,13 @@ func (f *fakeNet) dialled(address string) []time.Time {
 	return append([]time.Time(nil), f.dials[address]...)
 }
 
+// connections returns how many are open and how many were at most.
+func (f *fakeNet) connections() (open, peak int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open, f.peak
+}
+
 // countedConn tells its net when it is closed.
 type countedConn struct {
 	net.Conn
@@ -59,18 +67,29 @@ func (c *countedConn) Close() error {
 }
 
 func (f *fakeNet) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	f.mu.Lock()
 	f.dials[address] = append(f.dials[address], time.Now())
 	b := f.behaviour[address]
+	f.open++
+	f.peak = max(f.peak, f.open)
 	f.mu.Unlock()
-	if f.connectTime > 0 {
+	wait := f.connectTime
+	if address == f.silent {
+		wait = time.Hour
+	}
+	if wait > 0 {
 		select {
-		case <-time.After(f.connectTime):
+		case <-time.After(wait):
 		case <-ctx.Done():
+			f.closed()
 			return nil, ctx.Err()
 		}
 	}
 	if b == nil {
+		f.closed()
 		return nil, &net.OpError{Op: "dial", Err: refused}
 	}
 	near, far := net.Pipe()
@@ -78,15 +97,13 @@ func (f *fakeNet) DialContext(ctx context.Context, _, address string) (net.Conn,
 		defer far.Close()
 		b(far)
 	}()
+	return &countedConn{Conn: near, close: f.closed}, nil
+}
+
+func (f *fakeNet) closed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.open++
-	f.peak = max(f.peak, f.open)
-	return &countedConn{Conn: near, close: func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.open--
-	}}, nil
+	f.open--
 }
 
 // answer reads a request and writes text.

@@ -196,8 +196,8 @@ func TestThousandsSpread(t *testing.T) {
 		if got := len(r.told()); got != 2000 {
 			t.Errorf("%d verdicts after 1s, want 2000", got)
 		}
-		if r.net.peak > probesAtOnceMax {
-			t.Errorf("%d connections at once, want at most %d", r.net.peak, probesAtOnceMax)
+		if _, peak := r.net.connections(); peak != probesAtOnceMax {
+			t.Errorf("%d connections at once, want %d", peak, probesAtOnceMax)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -290,8 +290,8 @@ func TestRemovedInMidProbe(t *testing.T) {
 		synctest.Wait()
 		r.Set(nil)
 		synctest.Wait()
-		if r.net.open != 0 {
-			t.Errorf("%d connections open after the target was removed, want 0", r.net.open)
+		if open, _ := r.net.connections(); open != 0 {
+			t.Errorf("%d connections open after the target was removed, want 0", open)
 		}
 		time.Sleep(time.Minute)
 		r.wantTold(t)
@@ -324,6 +324,9 @@ func TestChangedInMidProbe(t *testing.T) {
 		r.Set([]Target{target(one, &Check{Timeout: 2 * time.Second})})
 		time.Sleep(time.Second)
 		r.wantTold(t, one+" healthy=true streak=1 first")
+		if r.probes != 1 {
+			t.Errorf("%d probes reported, want 1: nobody waits for the one that was cut off", r.probes)
+		}
 	})
 }
 
@@ -379,8 +382,8 @@ func TestCloseWaits(t *testing.T) {
 		before := time.Now()
 		r.Close()
 		r.Close()
-		if r.net.open != 0 || time.Since(before) > 0 {
-			t.Errorf("after Close %d connections open, %v passed; want none", r.net.open, time.Since(before))
+		if open, _ := r.net.connections(); open != 0 || time.Since(before) > 0 {
+			t.Errorf("after Close %d connections open, %v passed; want none", open, time.Since(before))
 		}
 		n, m := len(r.net.dialled(one)), len(r.net.dialled(two))
 		r.Set([]Target{target("10.0.0.3:80", &Check{})})

@@ -66,6 +66,9 @@ func TestResolve(t *testing.T) {
 		cause  string
 	}{
 		{"second answers", func(context.Context, string) ([]netip.Addr, error) { return addrs, nil }, ""},
+		{"first is silent", func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("10.0.0.66"), addrs[1]}, nil
+		}, ""},
 		{"not found", func(context.Context, string) ([]netip.Addr, error) {
 			return nil, &net.DNSError{Err: "x", IsNotFound: true}
 		}, "name not found"},
@@ -76,6 +79,7 @@ func TestResolve(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := newFakeNet()
 			n.set(one, well)
+			n.silent = "10.0.0.66:80"
 			check := (&Check{}).withDefaults()
 			a := asker{dialer: n, lookup: c.lookup, target: target("a.test:80", &check), check: &check}
 			got := a.ask(t.Context())
