@@ -71,7 +71,7 @@ func TestAskHTTP(t *testing.T) {
 				_, err = io.WriteString(c, strings.Repeat("X: y\r\n", 1000))
 			}
 		}, Check{}, "head of the answer is too long", LayerAnswer},
-		{"TLS on plain text", well, Check{TLS: &tls.Config{}, Timeout: quick}, "target does not speak TLS", LayerTLS},
+		{"TLS on plain text", well, Check{TLS: &tls.Config{}}, "target does not speak TLS", LayerTLS},
 		{"bad request", well, Check{Path: "no slash"}, cannotBuild, LayerAnswer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
