@@ -12,9 +12,10 @@
 //
 //	round robin        the next turns, then a weighted lot
 //	random             further draws, then a weighted lot
-//	least, pairs       the next lowest cost
+//	least              the next lowest cost
+//	pairs              the other of the two, then the lowest cost
 //	ip, consistent     whom the key would go to if the refused member were not there
-//	maglev             the next in the table, then as consistent hash without a table
+//	maglev             the next ones in the table, then as consistent hash
 package balance
 
 import "time"

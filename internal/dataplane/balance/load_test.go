@@ -206,3 +206,58 @@ func TestLeastConnectionsIsStrict(t *testing.T) {
 		}
 	}
 }
+
+// timed returns a load with one sample.
+func timed(at, latency time.Duration) *Load {
+	l := new(Load)
+	l.Begin(at)
+	l.End(at, latency, false)
+	return l
+}
+
+// Latency alone, with nothing in flight, keeps the timed kinds from a slow member and
+// doesn't concern the others.
+func TestLatencyAlone(t *testing.T) {
+	for _, test := range []struct {
+		kind     Kind
+		min, max float64
+	}{
+		{PeakEWMA, 0, 0.01},
+		{LeastTime, 0.02, 0.05},
+		{LeastConnections, 0.23, 0.27},
+		{PowerOfTwo, 0.23, 0.27},
+	} {
+		members := equal(4)
+		for i, latency := range []time.Duration{10, 10, 100, 10} {
+			members[i].Load = timed(time.Second, latency*time.Millisecond)
+		}
+		p, r, slow := build(test.kind, members), Request{Now: time.Second}, 0
+		for range 20000 {
+			if p.Pick(&r) == 2 {
+				slow++
+			}
+		}
+		if got := float64(slow) / 20000; got < test.min || got > test.max {
+			t.Errorf("%v: part of the slow one of 4 idle members = %.3f, want %v to %v", test.kind, got, test.min, test.max)
+		}
+	}
+}
+
+// Of two members alike whose latencies vary, each keeps its weight's part though both are
+// drawn each time.
+func TestPairKeepsWeights(t *testing.T) {
+	members, random := membersOf(3, 1), rand.New(rand.NewPCG(1, 1))
+	p, r, heavy := build(PeakEWMA, members), Request{Now: time.Second}, 0
+	for range 40000 {
+		for i := range members {
+			once := timed(time.Second, time.Duration(10+random.IntN(20))*time.Millisecond)
+			members[i].Load.estimate.Store(once.estimate.Load())
+		}
+		if p.Pick(&r) == 0 {
+			heavy++
+		}
+	}
+	if got := float64(heavy) / 40000; got < 0.735 || got > 0.765 {
+		t.Errorf("part of weight 3 of 4 = %.3f, want 0.75", got)
+	}
+}

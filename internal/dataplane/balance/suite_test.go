@@ -410,3 +410,22 @@ func TestRoundIsSmooth(t *testing.T) {
 		t.Error("parts of 400 members don't follow their weights")
 	}
 }
+
+// A member in slow start takes keys as its weight grows; none move between others.
+func TestGrowingMemberTakesOnlyItsOwn(t *testing.T) {
+	for _, k := range []Kind{IPHash, ConsistentHash} {
+		members := membersOf(slices.Repeat([]int{100}, 10)...)
+		members[4].Weight = 10
+		before := owners(build(k, members), members, 20000)
+		for _, w := range []int{30, 70, 100} {
+			members[4].Weight = w
+			after := owners(build(k, members), members, 20000)
+			for i := range before {
+				if before[i] != after[i] && after[i] != members[4].Key {
+					t.Fatalf("%v: at weight %d a key moves from %s to %s", k, w, before[i], after[i])
+				}
+			}
+			before = after
+		}
+	}
+}
