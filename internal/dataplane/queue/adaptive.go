@@ -21,8 +21,8 @@ const (
 	// baseline and of one that was slower although the limit wasn't in use.
 	baselineFall, baselineRise = 0.5, 0.1
 	// probeEvery is after how many busy windows the baseline is measured anew, probeEarly
-	// after how many in which the limit fell as fast as it can.
-	probeEvery, probeEarly = 60, 5
+	// after how many in a row in which the limit fell.
+	probeEvery, probeEarly = 60, 8
 	// probeShare is the part of the limit that is left while the baseline is measured.
 	probeShare = 0.25
 	// probeWindowsMax and probeLatenciesMax, added up, bound a probe that sees too few requests.
@@ -68,7 +68,7 @@ type Adaptive struct {
 		estimate   float64       // the limit, before rounding and apart from probes
 		baseline   float64       // latency in microseconds; 0 is unknown
 		busy       int           // windows since the baseline could last rise
-		falling    int           // windows in a row in which the limit fell as fast as it can
+		falling    int           // windows in a row in which the limit fell
 		probeUntil time.Duration // when the probe ends at the latest; 0 is no probe
 	}
 }
@@ -199,11 +199,12 @@ func (a *Adaptive) adjustLocked(now time.Duration, w window) {
 	if !used {
 		m.busy = 0
 	}
+	next := a.nextLocked(w, gradient, used)
 	m.falling++
-	if gradient > gradientMin || w.drops > 0 {
+	if next >= m.estimate || w.drops > 0 {
 		m.falling = 0
 	}
-	m.estimate = a.nextLocked(w, gradient, used)
+	m.estimate = next
 	if m.busy >= probeEvery || m.falling >= probeEarly {
 		a.startProbeLocked(now, w)
 		return

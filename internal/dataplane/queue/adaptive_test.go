@@ -138,6 +138,22 @@ func TestAdaptiveFollowsSlowUpstream(t *testing.T) {
 	}
 }
 
+// The probe comes early when the limit goes on falling, however far the next regular one
+// is; the limit doesn't wait for that one, which comes each 12s.
+func TestAdaptiveProbesEarly(t *testing.T) {
+	for _, factor := range []time.Duration{2, 5} {
+		for phase := range 6 {
+			s := newServer(simulated, 50)
+			s.run(30*time.Second + time.Duration(phase)*2*time.Second)
+			s.service *= factor
+			s.run(7 * time.Second)
+			if got := s.a.Limit(); got < 45 && s.a.mu.probeUntil == 0 {
+				t.Errorf("limit 7s after a slow-down by %d in phase %d = %d, want 45 at least", factor, phase, got)
+			}
+		}
+	}
+}
+
 func TestAdaptiveFollowsCapacity(t *testing.T) {
 	s := newServer(simulated, 50)
 	for _, capacity := range []int{50, 10, 50} {

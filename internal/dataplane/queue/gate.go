@@ -75,21 +75,34 @@ func NewGate(l Limits, pending func(delta int)) *Gate {
 // at the same moment as the end of the wait is kept, so the deadline may have passed
 // although the error is nil.
 func (g *Gate) Enter(now, deadline time.Duration, p Priority) (waited bool, err error) {
-	s := state(g.state.Load())
-	if s.limit() == 0 {
-		if s = state(g.state.Add(1)); s.limit() == 0 {
-			return false, nil
-		}
-		g.Leave() // a limit was set meanwhile
-		s = state(g.state.Load())
-	}
-	for s.open() {
-		if g.state.CompareAndSwap(uint64(s), uint64(s)+1) {
-			return false, nil
-		}
-		s = state(g.state.Load())
+	if g.take() {
+		return false, nil
 	}
 	return g.enterWaiting(now, deadline, min(p, Critical))
+}
+
+// take takes a place if there is one that no waiter is to get.
+func (g *Gate) take() bool {
+	s := state(g.state.Load())
+	if s.limit() == 0 && g.takeUnlimited() {
+		return true
+	}
+	for s = state(g.state.Load()); s.open(); s = state(g.state.Load()) {
+		if g.state.CompareAndSwap(uint64(s), uint64(s)+1) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeUnlimited takes a place without a look at the limit, and gives it back if one has
+// been set meanwhile.
+func (g *Gate) takeUnlimited() bool {
+	if state(g.state.Add(1)).limit() == 0 {
+		return true
+	}
+	g.Leave()
+	return false
 }
 
 // Leave gives back the place that Enter gave.
@@ -183,10 +196,8 @@ func (g *Gate) join(now, deadline time.Duration, p Priority) (*waiting, error) {
 	defer g.mu.Unlock()
 	g.mu.now = max(g.mu.now, now)
 	g.grantLocked()
-	for s := state(g.state.Load()); s.open(); s = state(g.state.Load()) {
-		if g.state.CompareAndSwap(uint64(s), uint64(s)+1) {
-			return nil, nil
-		}
+	if g.take() { // with the lock held no limit appears, so this doesn't call Leave
+		return nil, nil
 	}
 	if err := g.refuseLocked(now, deadline, p); err != nil {
 		return nil, err

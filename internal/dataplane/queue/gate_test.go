@@ -305,6 +305,61 @@ func TestGrantAtTheLastMoment(t *testing.T) {
 	})
 }
 
+// A place that is freed but not yet granted belongs to the first waiter.
+func TestNewcomerDoesNotPassWaiter(t *testing.T) {
+	bubble(t, func(t *testing.T, s *script) {
+		s.open(Limits{Concurrent: 1, Pending: 1})
+		s.gate.Enter(s.now(), 0, Low)
+		s.enter("waiter", Low, 0)
+		s.gate.state.Add(minusOne) // the first half of Leave
+		if s.gate.take() {
+			t.Error("a newcomer took the place of a waiter")
+		}
+		s.gate.state.Add(1)
+		s.leave()
+		s.want("waiter")
+		s.finish()
+	})
+}
+
+// A place that is freed after the newcomer has looked for one and before it is in line
+// must not be lost. The hook makes that moment: the displaced was the only waiter, so
+// Leave doesn't see that somebody comes.
+func TestPlaceFreedBeforeWaiting(t *testing.T) {
+	bubble(t, func(t *testing.T, s *script) {
+		s.gate = NewGate(Limits{Concurrent: 1, Pending: 1}, func(delta int) {
+			if s.depth.Add(int64(delta)); delta < 0 && s.gate.InProgress() == 1 && s.gate.mu.refused.Displaced == 0 {
+				s.gate.Leave()
+			}
+		})
+		s.gate.Enter(s.now(), 0, Low)
+		s.enter("low", Low, 0)
+		s.enter("high", High, 0)
+		s.wantAnyOrder("high low:full")
+		s.finish()
+	})
+}
+
+// An Enter that had read that there is no limit finds that one has been set: it gives the
+// place back, and a waiter that was refused because of it gets it.
+func TestLimitSetMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T, s *script) {
+		s.open(Limits{Concurrent: 1, Pending: 1})
+		s.gate.Enter(s.now(), 0, Low)
+		s.enter("waiter", Low, 0)
+		if s.gate.takeUnlimited() || s.gate.InProgress() != 1 {
+			t.Errorf("takeUnlimited() took a place beyond the limit: InProgress() = %v", s.gate.InProgress())
+		}
+		s.gate.state.Add(minusOne) // a Leave that came while the place was taken beyond the limit
+		if s.gate.takeUnlimited() {
+			t.Error("takeUnlimited() passed a waiter")
+		}
+		s.settle()
+		s.want("waiter")
+		s.finish()
+	})
+}
+
 func TestSetLimits(t *testing.T) {
 	bubble(t, func(t *testing.T, s *script) {
 		s.open(Limits{Concurrent: 1, Pending: 9})

@@ -124,8 +124,8 @@ func (g *Gate) removeLocked(w *waiting) {
 }
 
 // grantLocked gives free places to the first waiters. While anybody waits nobody else
-// takes a place for good: Enter at most adds one for a moment, finds that a limit has
-// been set, and its Leave comes here.
+// takes a place for good: takeUnlimited at most adds one for a moment, and its Leave
+// comes here.
 func (g *Gate) grantLocked() {
 	for g.mu.waiting > 0 && state(g.state.Load()).room() {
 		g.state.Add(1)
