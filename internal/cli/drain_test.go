@@ -13,7 +13,7 @@ import (
 )
 
 func TestSplitTarget(t *testing.T) {
-	known := []admin.UpstreamStatus{{Name: "a"}, {Name: "a/b"}, {Name: "web"}}
+	known := []admin.UpstreamStatus{{Name: "a/b"}, {Name: "a"}, {Name: "web"}}
 	for _, c := range []struct{ what, upstream, target string }{
 		{"web", "web", ""}, {"web/10.0.0.1:80", "web", "10.0.0.1:80"}, {"a/b", "a/b", ""}, {"a/b/[::1]:80", "a/b", "[::1]:80"}, {"a/c", "a", "c"},
 		{"webb/x", "webb", "x"}, {"other", "other", ""}, {"web/", "web", ""}, {"web/unix:/run/x.sock", "web", "unix:/run/x.sock"},

@@ -71,7 +71,7 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 	result.Upstream, result.Target, result.Drained, result.By = q.Upstream, q.Target, !q.Undo, by
 	result.Undo = drainCommand(q.Upstream, q.Target, !q.Undo)
 	if result.Changed {
-		s.emitDrain(q, by)
+		s.emitDrain(q, by, result.InProgress)
 		result.Notes = append(result.Notes, s.whatIsLeft(q)...)
 	}
 	reply(w, http.StatusOK, result)
@@ -107,14 +107,18 @@ func (s *Server) checkDrain(q DrainRequest) *Problem {
 	return unknown(fmt.Sprintf("target of upstream %q named", q.Upstream), q.Target, names)
 }
 
-func (s *Server) emitDrain(q DrainRequest, by Actor) {
+func (s *Server) emitDrain(q DrainRequest, by Actor, inProgress int) {
 	if s.events == nil {
 		return
 	}
 	e := event.Event{Kind: event.KindDrain, Worse: !q.Undo, Upstream: q.Upstream, Target: q.Target, Cause: q.Reason, Detail: "asked by " + by.String()}
-	e.From, e.To = "serving", TargetDraining
-	if q.Undo {
+	switch {
+	case q.Undo:
 		e.From, e.To = TargetDrained, "serving"
+	case inProgress == 0:
+		e.From, e.To = "serving", TargetDrained
+	default:
+		e.From, e.To = "serving", TargetDraining
 	}
 	if e.Cause == "" {
 		e.Cause = "no reason given"

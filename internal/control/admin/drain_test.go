@@ -126,9 +126,9 @@ func TestDrain(t *testing.T) {
 		{DrainRequest{"primary", "10.0.0.1:80", false, "disk"}, false, 2, "sentinel drain primary/10.0.0.1:80 --undo", 1, ""},
 		{DrainRequest{"primary", "10.0.0.1:80", true, ""}, true, 2, "sentinel drain primary/10.0.0.1:80", 1, "INFO target serving, " +
 			`upstream="primary", target="10.0.0.1:80", from="drained", to="serving", cause="no reason given", detail="asked by `},
-		{DrainRequest{"backup", "", false, "x"}, true, 0, "sentinel drain backup --undo", 2, "WARN upstream draining, " +
-			`upstream="backup", from="serving", to="draining", cause="x", detail="asked by `},
-		{DrainRequest{"primary", "10.0.0.2:80", false, ""}, true, 0, "sentinel drain primary/10.0.0.2:80 --undo", 1, "WARN target draining, "},
+		{DrainRequest{"backup", "", false, "x"}, true, 0, "sentinel drain backup --undo", 2, "WARN upstream drained, " +
+			`upstream="backup", from="serving", to="drained", cause="x", detail="asked by `},
+		{DrainRequest{"primary", "10.0.0.2:80", false, ""}, true, 0, "sentinel drain primary/10.0.0.2:80 --undo", 1, "WARN target drained, "},
 	} {
 		before := uint64(len(events.Since(0, 0)))
 		r, err := c.Drain(t.Context(), q.DrainRequest)

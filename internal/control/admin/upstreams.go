@@ -71,7 +71,8 @@ type Upstreams interface {
 	// Drain lets a target, or where target is empty an upstream, take no new requests, or
 	// undoes that. Both names are known ones; target is an Address or a Resolved. Of the
 	// result it fills in Changed, InProgress and Notes. The event that somebody has asked is
-	// the caller's, the one that the last request has left is the implementation's.
+	// the caller's; the one that the last request has left is the implementation's, unless
+	// InProgress is 0.
 	Drain(upstream, target string, undo bool, by Actor, reason string) (DrainResult, error)
 }
 
