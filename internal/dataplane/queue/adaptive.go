@@ -201,7 +201,7 @@ func (a *Adaptive) adjustLocked(now time.Duration, w window) {
 	}
 	next := a.nextLocked(w, gradient, used)
 	m.falling++
-	if next >= m.estimate || w.drops > 0 {
+	if next >= m.estimate {
 		m.falling = 0
 	}
 	m.estimate = next

@@ -154,6 +154,24 @@ func TestAdaptiveProbesEarly(t *testing.T) {
 	}
 }
 
+// Requests that take many windows show the effect of a change late; the limit must wait
+// for it instead of swinging.
+func TestAdaptiveWaitsForLongRequests(t *testing.T) {
+	s := newServer(simulated, 50)
+	s.service = 2 * time.Second
+	s.run(5 * time.Minute)
+	lowest, highest := s.a.Limit(), s.a.Limit()
+	for range 900 {
+		s.run(time.Second)
+		if s.a.mu.probeUntil == 0 {
+			lowest, highest = min(lowest, s.a.Limit()), max(highest, s.a.Limit())
+		}
+	}
+	if lowest < 50 || highest > 100 {
+		t.Errorf("the limit swings from %d to %d, want it within 50 to 100", lowest, highest)
+	}
+}
+
 func TestAdaptiveFollowsCapacity(t *testing.T) {
 	s := newServer(simulated, 50)
 	for _, capacity := range []int{50, 10, 50} {
