@@ -14,7 +14,6 @@ import (
 	"sentinel/internal/dataplane/h1"
 	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/snapshot"
-	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
 )
 
@@ -33,7 +32,7 @@ type builder struct {
 // nothing may be used and nothing has changed. commit must be called once the snapshot
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
-	b := &builder{cfg: cfg, live: live, snap: &snapshot.Snapshot{NoRoute: live.metrics.Unrouted()},
+	b := &builder{cfg: cfg, live: live, snap: &snapshot.Snapshot{NoRoute: live.opt.Metrics.Unrouted()},
 		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams))}
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
@@ -70,9 +69,9 @@ func (b *builder) addListeners(slot func(string) int) {
 		}
 		paths := pathPolicy(&l.PathNormalization)
 		b.snap.Listeners[i] = &snapshot.Listener{
-			Name: l.Name.V, H1: engineSettings(l), RequestTimeout: l.Timeouts.Request.V, BodyBytesMax: l.Limits.MaxBodySize.V,
+			Name: l.Name.V, H1: engineSettings(l), RequestTimeout: l.Timeouts.Request.V, RequestTimeoutSet: l.Timeouts.Request.From.Kind == schema.Written, BodyBytesMax: l.Limits.MaxBodySize.V,
 			Paths: paths, RewrittenPaths: paths.Rewritten(),
-			Metrics: b.live.metrics.Listener(l.Name.V),
+			Metrics: b.live.opt.Metrics.Listener(l.Name.V),
 		}
 		b.next.listeners = append(b.next.listeners, l.Name.V)
 	}
@@ -86,40 +85,6 @@ func engineSettings(l *schema.Listener) h1.Settings {
 		HeadTimeout: l.Timeouts.Header.V, IdleTimeout: l.Timeouts.Idle.V,
 		ContentTimeout: l.Timeouts.Read.V, WriteTimeout: l.Timeouts.Write.V,
 		ContentRateMin: l.Timeouts.MinBodyRate.V,
-	}
-}
-
-func (b *builder) addUpstreams() {
-	for _, u := range b.cfg.Upstreams {
-		m := b.live.metrics.Upstream(u.Name.V)
-		limits := poolLimits(u)
-		var targets []*upstream.Target
-		var names []string
-		for _, t := range u.Targets {
-			targets = append(targets, &upstream.Target{
-				Address: t.Address.V, Weight: int(t.Weight.V),
-				Pool: b.live.pool(b.next, u.Name.V, t.Address.V, limits), Metrics: m.Target(t.Address.V),
-			})
-			names = append(names, t.Address.V)
-		}
-		up := upstream.New(u.Name.V, targets, b.live.turns(u.Name.V))
-		up.Metrics, up.ResponseTimeout = m, u.Timeouts.Read.V
-		if u.Timeouts.Request.From.Kind == schema.Written {
-			up.RequestTimeout = u.Timeouts.Request.V
-		}
-		b.upstreams[u.Name.V] = up
-		b.snap.Upstreams = append(b.snap.Upstreams, up)
-		b.next.upstreams[u.Name.V] = names
-	}
-}
-
-func poolLimits(u *schema.Upstream) transport.Limits {
-	p := &u.ConnectionPool
-	return transport.Limits{
-		ConnectionsMax: int(p.MaxConnections.V), IdleMax: int(p.MaxIdle.V),
-		IdleTimeout: p.IdleTimeout.V, LifetimeMax: p.MaxLifetime.V,
-		ConnectTimeout: u.Timeouts.Connect.V, WriteTimeout: u.Timeouts.Write.V,
-		Client: h1.DefaultClientLimits(),
 	}
 }
 
@@ -194,7 +159,7 @@ func texts(vs []schema.Value[string]) []string {
 // route compiles one route.
 func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr := &snapshot.Route{
-		Name: r.Name.V, Metrics: b.live.metrics.Route(r.Name.V),
+		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V),
 		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn, TunnelIdle: tunnelIdle,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
 	}
@@ -212,9 +177,30 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 		sr.Upgrades = append(sr.Upgrades, strings.ToLower(token.V))
 	}
 	sr.Trailers = r.AllowTrailers.V
+	sr.Retry = retryPolicy(&r.Retry)
+	sr.Priority = priority(r.QueuePriority.V)
+	if r.Fallback.IsSet() {
+		sr.Fallback = b.upstreams[r.Fallback.V]
+		sr.Failover = b.live.failoverOf(b.next, r.Name.V)
+		for _, own := range forwardsTo(r) {
+			b.next.fallbacks[own] = append(b.next.fallbacks[own], r.Fallback.V)
+		}
+	}
 	b.action(r, sr)
 	b.rewrite(r, sr)
 	return sr
+}
+
+// forwardsTo returns the names of the upstreams that a route chooses from.
+func forwardsTo(r *schema.Route) []string {
+	if r.Split == nil {
+		return []string{r.Upstream.V}
+	}
+	var names []string
+	for _, u := range r.Split.Upstreams {
+		names = append(names, u.Name.V)
+	}
+	return names
 }
 
 // listenersOwn marks a body limit that the listener of the request decides.
@@ -253,15 +239,7 @@ func (b *builder) split(s *schema.Split, sr *snapshot.Route) {
 		weights = append(weights, int(u.Weight.V))
 	}
 	sr.Forward = route.NewSplit(ups, weights)
-	kind, name, _ := strings.Cut(s.StickyKey.V, ":")
-	switch kind {
-	case "client_ip":
-		sr.Sticky = snapshot.Sticky{Kind: snapshot.StickyClient}
-	case "header":
-		sr.Sticky = snapshot.Sticky{Kind: snapshot.StickyField, Name: strings.ToLower(name)}
-	case "cookie":
-		sr.Sticky = snapshot.Sticky{Kind: snapshot.StickyCookie, Name: name}
-	}
+	sr.Sticky = affinity(s.StickyKey.V)
 }
 
 func (b *builder) rewrite(r *schema.Route, sr *snapshot.Route) {

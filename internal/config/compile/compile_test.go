@@ -24,7 +24,7 @@ func load(t testing.TB, text string) *schema.Config {
 func newLive(t testing.TB) *Live {
 	clock := netio.NewClock()
 	t.Cleanup(clock.Stop)
-	live := NewLive(clock, metric.New(metric.Options{Cells: 1}))
+	live := NewLive(LiveOptions{Clock: clock, Metrics: metric.New(metric.Options{Cells: 1})})
 	t.Cleanup(live.Close)
 	return live
 }
@@ -50,8 +50,9 @@ func TestPoolsOutliveReloads(t *testing.T) {
 	commit()
 	second, commit := build(t, live, strings.Replace(base, "127.0.0.1:2", "127.0.0.1:3", 1))
 	commit()
-	third, _ := build(t, live, base)
-	pool := func(s *snapshot.Snapshot, i int) any { return s.Upstreams[0].Targets[i].Pool }
+	third, commit := build(t, live, base)
+	commit()
+	pool := func(s *snapshot.Snapshot, i int) any { return s.Upstreams[0].Targets()[i].Pool }
 	if pool(first, 0) != pool(second, 0) || pool(second, 0) != pool(third, 0) {
 		t.Error("a target that stayed has another pool")
 	}

@@ -3,124 +3,218 @@ package compile
 import (
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/transport"
+	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/metric"
 )
 
-// Live is what survives reloads, keyed by stable names: the pools of connections by
-// upstream and target, the turns of each upstream, and the metric series.
+// LiveOptions are what a Live is made with.
+type LiveOptions struct {
+	Clock   *netio.Clock
+	Metrics *metric.Registry
+	// Lookup returns the addresses behind a source as they are known now; ok is false while
+	// none were ever known. Without it only literal addresses have any.
+	Lookup func(Source) (addresses []Address, ok bool)
+	// Notify is told of changes of state; it must not wait. May be nil.
+	Notify func(upstream.Change)
+}
+
+// Live is what survives reloads, keyed by stable names: endpoints with their verdicts,
+// breakers and pools, what each upstream has learned, and the metric series.
 type Live struct {
-	clock   *netio.Clock
-	metrics *metric.Registry
-	dialer  netio.Dialer
+	opt    LiveOptions
+	dialer netio.Dialer
 
 	mu struct {
 		sync.Mutex
-		pools map[poolKey]*transport.Pool
-		turns map[string]*atomic.Uint64
-		names metric.Live // of the generation that serves
+		endpoints map[endpointKey]*endpoint
+		shared    map[string]*upstream.Shared
+		failovers map[string]*upstream.Failover
+		fallbacks map[string][]string
+		plans     []*plan     // of the generation that serves
+		names     metric.Live // likewise
 	}
 }
 
-type poolKey struct{ upstream, target string }
-
 // NewLive returns an empty Live.
-func NewLive(clock *netio.Clock, metrics *metric.Registry) *Live {
-	l := &Live{clock: clock, metrics: metrics, dialer: &net.Dialer{KeepAlive: 30 * time.Second}}
-	l.mu.pools = make(map[poolKey]*transport.Pool)
-	l.mu.turns = make(map[string]*atomic.Uint64)
+func NewLive(o LiveOptions) *Live {
+	if o.Notify == nil {
+		o.Notify = func(upstream.Change) {}
+	}
+	if o.Lookup == nil {
+		o.Lookup = func(Source) ([]Address, bool) { return nil, false }
+	}
+	l := &Live{opt: o, dialer: &net.Dialer{KeepAlive: 30 * time.Second}}
+	l.mu.endpoints = make(map[endpointKey]*endpoint)
+	l.mu.shared = make(map[string]*upstream.Shared)
+	l.mu.failovers = make(map[string]*upstream.Failover)
 	return l
 }
 
 // changes is what a generation does to what lives on, done when it serves.
 type changes struct {
-	limits    map[poolKey]transport.Limits
-	pools     map[poolKey]*transport.Pool
-	upstreams map[string][]string
+	plans     []*plan
+	shared    map[string]*upstream.Shared
+	failovers map[string]*upstream.Failover
+	fallbacks map[string][]string
 	routes    []string
 	listeners []string
 }
 
 func newChanges() *changes {
-	return &changes{limits: make(map[poolKey]transport.Limits), pools: make(map[poolKey]*transport.Pool), upstreams: make(map[string][]string)}
+	return &changes{shared: make(map[string]*upstream.Shared), failovers: make(map[string]*upstream.Failover),
+		fallbacks: make(map[string][]string)}
 }
 
-// pool returns the pool of a target: the one that serves already, or a new one that joins
+// sharedOf returns what lives on of an upstream: what there is, or a new one that joins
 // when the generation is committed.
-func (l *Live) pool(next *changes, upstream, target string, limits transport.Limits) *transport.Pool {
-	key := poolKey{upstream, target}
+func (l *Live) sharedOf(next *changes, name string) *upstream.Shared {
 	l.mu.Lock()
-	p := l.mu.pools[key]
+	s := l.mu.shared[name]
 	l.mu.Unlock()
-	if p == nil {
-		p = transport.NewPool(target, l.clock, l.dialer, limits)
+	if s == nil {
+		s = upstream.NewShared(l.opt.Metrics.Upstream(name).Pending)
 	}
-	next.pools[key], next.limits[key] = p, limits
-	return p
+	next.shared[name] = s
+	return s
 }
 
-// turns returns the counter of an upstream's turns.
-func (l *Live) turns(upstream string) *atomic.Uint64 {
+// failoverOf is sharedOf for the failover state of a route.
+func (l *Live) failoverOf(next *changes, route string) *upstream.Failover {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := l.mu.turns[upstream]
-	if t == nil {
-		t = new(atomic.Uint64)
-		l.mu.turns[upstream] = t
+	f := l.mu.failovers[route]
+	l.mu.Unlock()
+	if f == nil {
+		f = &upstream.Failover{Route: route, Notify: l.opt.Notify}
 	}
-	return t
+	next.failovers[route] = f
+	return f
 }
 
 // commit hands over to the generation that serves now. Connections of targets that left are
 // closed when their exchange ends.
 func (l *Live) commit(next *changes) {
 	l.mu.Lock()
-	old := l.mu.pools
-	l.mu.pools = next.pools
-	for name := range l.mu.turns {
-		if _, ok := next.upstreams[name]; !ok {
-			delete(l.mu.turns, name)
-		}
+	old := make(map[string]*plan, len(l.mu.plans))
+	for _, p := range l.mu.plans {
+		old[p.up.Name] = p
 	}
-	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Upstreams: next.upstreams}
+	l.mu.plans, l.mu.shared = next.plans, next.shared
+	l.mu.failovers, l.mu.fallbacks = next.failovers, next.fallbacks
+	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners}
 	l.mu.Unlock()
-	for key, p := range next.pools {
-		p.SetLimits(next.limits[key])
+	for _, p := range next.plans {
+		p.settle(old[p.up.Name])
 	}
-	for key, p := range old {
-		if next.pools[key] != p {
-			p.Close()
+	l.Readdress()
+	l.Sweep()
+}
+
+// Readdress gives every upstream the targets that its sources stand for now. It is called
+// when an address has changed; requests in progress keep the targets they have.
+func (l *Live) Readdress() {
+	l.mu.Lock()
+	used := make(map[endpointKey]*endpoint, len(l.mu.endpoints))
+	names := make(map[string][]string, len(l.mu.plans))
+	lists := make([][]*upstream.Target, len(l.mu.plans))
+	for i, p := range l.mu.plans {
+		lists[i] = l.targetsLocked(p, l.mu.endpoints, used)
+		for _, t := range lists[i] {
+			names[p.up.Name] = append(names[p.up.Name], t.Address)
 		}
 	}
-	l.Sweep()
+	gone := l.mu.endpoints
+	l.mu.endpoints = used
+	l.mu.names.Upstreams = names
+	plans := l.mu.plans
+	l.mu.Unlock()
+	now := l.opt.Clock.Now()
+	for i, p := range plans {
+		p.up.SetTargets(lists[i], now)
+	}
+	for key, e := range gone {
+		if used[key] != e {
+			e.close()
+		}
+	}
 }
 
 // Sweep closes idle connections that are over their limits and drops the series of names
 // that are gone. It is called every few seconds.
 func (l *Live) Sweep() {
 	l.mu.Lock()
-	pools := make([]*transport.Pool, 0, len(l.mu.pools))
-	for _, p := range l.mu.pools {
-		pools = append(pools, p)
+	pools := make([]*transport.Pool, 0, len(l.mu.endpoints))
+	for _, e := range l.mu.endpoints {
+		pools = append(pools, e.Pool)
 	}
 	names := l.mu.names
 	l.mu.Unlock()
-	now := l.clock.Now()
+	now := l.opt.Clock.Now()
 	for _, p := range pools {
 		p.Sweep(now)
 	}
-	l.metrics.Sweep(time.Now(), names)
+	l.opt.Metrics.Sweep(time.Now(), names)
+}
+
+// Tick lets time do its work: ejections and open breakers end, slow starts go on.
+func (l *Live) Tick() {
+	now := l.opt.Clock.Now()
+	for _, u := range l.Upstreams() {
+		u.Tick(now)
+	}
+}
+
+// Upstreams returns the upstreams of the generation that serves.
+func (l *Live) Upstreams() []*upstream.Upstream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]*upstream.Upstream, len(l.mu.plans))
+	for i, p := range l.mu.plans {
+		list[i] = p.up
+	}
+	return list
+}
+
+// Endpoint is an endpoint of an upstream that serves.
+type Endpoint struct {
+	*upstream.Endpoint
+	Upstream  *upstream.Upstream
+	Authority string // "host:port" as a request to it names it
+}
+
+// Endpoints returns the endpoints of the generation that serves, upstream by upstream.
+func (l *Live) Endpoints() []Endpoint {
+	l.mu.Lock()
+	authorities := make(map[*upstream.Endpoint]string, len(l.mu.endpoints))
+	for _, e := range l.mu.endpoints {
+		authorities[e.Endpoint] = e.authority
+	}
+	l.mu.Unlock()
+	var list []Endpoint
+	for _, u := range l.Upstreams() {
+		for _, t := range u.Targets() {
+			list = append(list, Endpoint{Endpoint: t.Endpoint, Upstream: u, Authority: authorities[t.Endpoint]})
+		}
+	}
+	return list
+}
+
+// Fallbacks returns the upstreams that routes to the one called name fall back to, one for
+// each route.
+func (l *Live) Fallbacks(name string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.fallbacks[name]
 }
 
 // Close closes all idle connections.
 func (l *Live) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range l.mu.pools {
-		p.Close()
+	for _, e := range l.mu.endpoints {
+		e.Pool.Close()
 	}
 }

@@ -21,7 +21,7 @@ func balancers() []string {
 }
 
 func balancingKey() Key {
-	return Key{Name: "load-balancing", Kind: Enum, Words: balancers(), PendingWords: balancers()[1:], Default: "round_robin",
+	return Key{Name: "load-balancing", Kind: Enum, Words: balancers(), Default: "round_robin",
 		synonyms: map[string]string{
 			"weighted": "round_robin", "adaptive": "peak_ewma", "least_conn": "least_connections",
 			"p2c": "power_of_two_choices", "ring_hash": "consistent_hash",
@@ -31,7 +31,7 @@ func balancingKey() Key {
 }
 
 func hashKey() Key {
-	return Key{Name: "hash-key", Kind: Text, Default: "client_ip", Pending: true, check: checkHashKey,
+	return Key{Name: "hash-key", Kind: Text, Default: "client_ip", check: checkHashKey,
 		Doc:  "what is hashed: `client_ip`, `path`, `host`, `header:NAME`, `cookie:NAME` or `query:NAME`; only with `consistent_hash` and `maglev`",
 		slot: value(func(u *Upstream) any { return &u.HashKey })}
 }

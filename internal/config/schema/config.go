@@ -35,7 +35,7 @@ func topBlock() blockDef {
 				slot: value(func(c *Config) any { return &c.Timeouts })},
 			{Name: "policies", Kind: Opens, Opens: "policies", Doc: "defaults for every route",
 				slot: value(func(c *Config) any { return &c.Policies })},
-			{Name: "health-check", Kind: Opens, Opens: "health-check", Pending: true, Doc: "defaults for every upstream",
+			{Name: "health-check", Kind: Opens, Opens: "health-check", Doc: "defaults for every upstream",
 				slot: optional(func(c *Config) **HealthCheck { return &c.HealthCheck })},
 			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "the default for every listener and route",
 				slot: optional(func(c *Config) **RateLimit { return &c.RateLimit })},

@@ -73,7 +73,7 @@ func systemBlock() blockDef {
 				slot: value(func(s *System) any { return &s.RequestID })},
 			{Name: "forwarded-headers", Kind: Opens, Opens: "forwarded-headers", Doc: "what upstreams are told about the client",
 				slot: value(func(s *System) any { return &s.ForwardedHeaders })},
-			{Name: "resolver", Kind: Opens, Opens: "resolver", Pending: true, Doc: "how the names of targets are looked up",
+			{Name: "resolver", Kind: Opens, Opens: "resolver", Doc: "how the names of targets are looked up",
 				slot: value(func(s *System) any { return &s.Resolver })},
 		},
 	}

@@ -99,6 +99,9 @@ type Options struct {
 	NotReady func() []string
 	// Traffic returns the counts of each route; may be nil.
 	Traffic func() []RouteCount
+	// Upstreams and Events are what the admin API shows of upstreams; may be nil.
+	Upstreams admin.Upstreams
+	Events    admin.Events
 	// State is where the process tells its state.
 	State *State
 }

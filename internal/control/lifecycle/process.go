@@ -61,7 +61,7 @@ func New(opt Options) *Process {
 	p.metrics.open = func(address string) (net.Listener, error) { return listenMetrics(address, p.metricsAt) }
 	p.metrics.serve = func() sideServer { return newScrape(&p.scrape) }
 	p.admin.open = admin.Listen
-	p.admin.serve = func() sideServer { return admin.NewServer(p, opt.Version) }
+	p.admin.serve = p.newAdmin
 	return p
 }
 
@@ -168,4 +168,16 @@ func (p *Process) keep(l *Loaded) {
 func (p *Process) stopSides() {
 	p.metrics.close()
 	p.admin.close()
+}
+
+// newAdmin returns a server for the admin API.
+func (p *Process) newAdmin() sideServer {
+	s := admin.NewServer(p, p.opt.Version)
+	if p.opt.Upstreams != nil {
+		s.AddUpstreams(p.opt.Upstreams)
+	}
+	if p.opt.Events != nil {
+		s.AddEvents(p.opt.Events)
+	}
+	return s
 }

@@ -16,11 +16,13 @@ import (
 	"sentinel/internal/config/compile"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/targets"
 	"sentinel/internal/dataplane/exchange"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/observe/accesslog"
+	"sentinel/internal/observe/event"
 	"sentinel/internal/observe/metric"
 )
 
@@ -29,6 +31,8 @@ const (
 	sweepEvery = 5 * time.Second
 	// cells is the number of metric cells that connections are spread over.
 	cells = 8
+	// eventsMax is how many changes of state are remembered.
+	eventsMax = 4096
 )
 
 // assembly is the data plane with what it stands on; it is the Engine of the process.
@@ -36,6 +40,7 @@ type assembly struct {
 	*exchange.Proxy
 	metrics *metric.Registry
 	live    *compile.Live
+	keeper  *targets.Keeper // nil in a check
 	logs    *logs
 }
 
@@ -46,12 +51,18 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	defer clock.Stop()
 	state := &State{}
 	m := metric.New(metric.Options{Cells: cells, Version: v.Version})
-	a := &assembly{metrics: m, live: compile.NewLive(clock, m), logs: newLogs(m)}
+	a := &assembly{metrics: m, logs: newLogs(m)}
 	defer a.logs.close()
-	defer a.live.Close()
 	log := a.logs.journal.Logger()
+	events := event.New(eventsMax, log)
+	a.keeper = targets.New(targets.Options{Clock: clock, Events: events, Log: log})
+	a.live = compile.NewLive(compile.LiveOptions{Clock: clock, Metrics: m, Lookup: a.keeper.Lookup, Notify: a.keeper.Notify})
+	defer a.live.Close()
+	a.keeper.Run(a.live)
+	defer a.keeper.Close()
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access, NotReady: state.NotReady,
+		Clock: clock, Cells: cells, Log: a.logs.access,
+		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
 	p := New(Options{
@@ -59,7 +70,8 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 		Scrape:   func(path string) http.Handler { return metric.Handler(m, path) },
 		Registry: listen.NewRegistry(a.listenOptions(clock, log)),
 		Reopen:   a.logs.reopen, NotReady: a.NotReady,
-		Traffic: func() []RouteCount { return trafficOf(m) },
+		Traffic:   func() []RouteCount { return trafficOf(m) },
+		Upstreams: a.keeper, Events: events,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -173,12 +185,14 @@ func (a *assembly) build(cfg *schema.Config, slot func(string) int) (commit, abo
 		return nil, nil, err
 	}
 	snap, handOver, _ := compile.Build(cfg, a.live, slot) // compiles has seen it without problems
+	keep, forget := a.keeper.Prepare(cfg)
 	return func() {
-		a.Swap(snap)
 		handOver()
+		a.Swap(snap)
+		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))
 		useLogs()
-	}, abort, nil
+	}, func() { forget(); abort() }, nil
 }
 
 // Check reads and compiles the configuration at path as a start would, and touches nothing.
@@ -190,6 +204,6 @@ func Check(path string) (*schema.Config, *Loaded, error) {
 	clock := netio.NewClock()
 	defer clock.Stop()
 	m := metric.New(metric.Options{Cells: 1})
-	a := &assembly{metrics: m, live: compile.NewLive(clock, m)}
+	a := &assembly{metrics: m, live: compile.NewLive(compile.LiveOptions{Clock: clock, Metrics: m})}
 	return cfg, l, a.compiles(cfg, l)
 }

@@ -12,7 +12,8 @@ import (
 // fail answers a request that can't be served, with its fault's status.
 func (x *exchange) fail(k fault.Kind) error {
 	x.fault = k
-	x.release()
+	x.settle(k)
+	x.leave()
 	row := k.Row()
 	if row.Status == 499 {
 		x.status = row.Status

@@ -50,8 +50,8 @@ func (x *exchange) describe(e *accesslog.Entry) {
 	if x.target != nil {
 		e.Target = x.target.Address
 	}
-	if x.firstByte > 0 {
-		e.FirstByte = x.firstByte - x.sentAt
+	if x.headAt > 0 {
+		e.FirstByte = x.headAt - x.sentAt
 	}
 	if i := h.Find(message.FieldUserAgent); i >= 0 {
 		e.UserAgent = h.FieldValue(i)

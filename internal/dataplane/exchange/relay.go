@@ -3,6 +3,7 @@ package exchange
 import (
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/netio"
 )
 
 // transferBytesMin is from how much content on it is moved inside the kernel.
@@ -20,6 +21,7 @@ func (x *exchange) relay() error {
 		x.fillVars()
 		x.route.ResponseEdits.Apply(h, &x.vars)
 	}
+	x.addStickyCookie(h)
 	content, end, err := x.conn.Buffered()
 	if err != nil {
 		return x.fail(kindOf(err, fault.Internal))
@@ -40,7 +42,7 @@ func (x *exchange) relay() error {
 	}
 	if err == nil {
 		x.observeUpstream()
-		x.release()
+		x.settle(fault.None)
 	}
 	return err
 }
@@ -53,7 +55,7 @@ func (x *exchange) relayRest() error {
 	buf := newCopyBuffer()
 	defer buf.free()
 	for {
-		x.conn.Net.SetReadDeadline(x.p.opt.Clock.Now() + x.silence())
+		x.conn.Net.SetReadDeadline(x.contentDeadline(x.silence()))
 		content, end, err := x.conn.ReadContent(buf[:])
 		if err != nil {
 			return x.broke(err)
@@ -110,13 +112,18 @@ func (x *exchange) requestTrailers() []byte {
 }
 
 func (x *exchange) transfer(t message.Transferrer) error {
-	x.conn.Net.SetReadDeadline(x.p.opt.Clock.Now() + x.silence())
-	moved, readErr, writeErr := t.TransferFrom(x.conn.Net, x.conn.Left(), x.silence())
+	wait := netio.Patience{Silence: x.silence()}
+	if x.covers {
+		wait.Until = x.deadline
+	}
+	moved, readErr, writeErr := t.TransferFrom(x.conn.Net, x.conn.Left(), wait)
 	x.conn.Moved(moved)
 	x.sent += moved
 	switch {
 	case writeErr != nil:
 		return x.broke(writeErr)
+	case readErr == netio.ErrTimeout:
+		return x.broke(fault.UpstreamReadTimeout)
 	case readErr != nil:
 		return x.broke(fault.UpstreamTruncated)
 	}
@@ -126,7 +133,7 @@ func (x *exchange) transfer(t message.Transferrer) error {
 // broke ends an exchange whose answer has begun and can't be completed: the client's
 // connection is cut, so that it can't take the part for the whole.
 func (x *exchange) broke(err error) error {
-	x.fault = kindOf(err, fault.Internal)
+	x.fault = x.whichDeadline(kindOf(err, fault.Internal))
 	return x.fault
 }
 

@@ -8,6 +8,7 @@ import (
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/snapshot"
 	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
@@ -30,23 +31,29 @@ type exchange struct {
 	vars     filter.Vars
 	deadline time.Duration // of the whole exchange, on the clock
 
-	upstream *upstream.Upstream
-	target   *upstream.Target
-	conn     *transport.Conn // lent for the attempt in hand
-	tries    int
-	sentAt   time.Duration
+	covers  bool   // deadline covers the content, too
+	content []byte // of the request, when it is whole
+	whole   bool   // content is all of it
 
-	status    int // answered; 0 while nothing is
-	fault     fault.Kind
-	received  int64 // content from the client
-	sent      int64 // content to the client
-	firstByte time.Duration
+	upstream *upstream.Upstream
+	gate     *queue.Gate // a place among the requests in progress there is taken
+	choice   upstream.Choice
+	target   *upstream.Target
+	conn     *transport.Conn // lent for the try in hand
+	tries    int
+	sentAt   time.Duration // when the try in hand began
+	headAt   time.Duration // when its final response head was there; 0 before
+
+	status   int // answered; 0 while nothing is
+	fault    fault.Kind
+	received int64 // content from the client
+	sent     int64 // content to the client
 
 	local  message.Head // of answers made here
 	entry  accesslog.Entry
 	buffer struct {
-		path, rewritten, sent, out, body, location []byte
-		id                                         [32]byte
+		path, rewritten, sent, out, body, location, content []byte
+		id                                                  [32]byte
 	}
 }
 
@@ -116,9 +123,8 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 
 // free gives x back; its buffers keep their memory.
 func (x *exchange) free() {
-	if x.conn != nil {
-		x.release()
-	}
+	x.settle(x.fault)
+	x.leave()
 	b, fields, extra := x.buffer, x.local.Fields, x.local.Extra
 	*x = exchange{buffer: b}
 	x.local.Fields, x.local.Extra = fields, extra

@@ -1,8 +1,6 @@
 package h1
 
 import (
-	"time"
-
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
@@ -153,8 +151,8 @@ func (w *work) WriteTrailers(lines []byte) error {
 }
 
 // TransferFrom implements message.Transferrer.
-func (w *work) TransferFrom(src *netio.Conn, n int64, window time.Duration) (int64, error, error) {
-	moved, readErr, writeErr := netio.Transfer(w.c.net, src, n, window)
+func (w *work) TransferFrom(src *netio.Conn, n int64, wait netio.Patience) (int64, error, error) {
+	moved, readErr, writeErr := netio.Transfer(w.c.net, src, n, wait)
 	if w.left >= 0 {
 		w.left -= moved
 	}

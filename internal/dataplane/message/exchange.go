@@ -91,11 +91,11 @@ type Responder interface {
 // Transferrer is a Responder that can move response content from an upstream connection
 // to the client without carrying it through the process.
 type Transferrer interface {
-	// TransferFrom moves the last n bytes of the content from src, which may stay silent
-	// for window. moved tells how much went out.
+	// TransferFrom moves the last n bytes of the content from src, as long as wait lets it.
+	// moved tells how much went out.
 	// CanTransferFrom reports whether that is possible for the answer begun.
 	CanTransferFrom(src *netio.Conn) bool
-	TransferFrom(src *netio.Conn, n int64, window time.Duration) (moved int64, readErr, writeErr error)
+	TransferFrom(src *netio.Conn, n int64, wait netio.Patience) (moved int64, readErr, writeErr error)
 }
 
 // Tunneller is a Responder whose connection can be taken over after a 101 response.

@@ -194,7 +194,7 @@ func TestTransfer(t *testing.T) {
 		io.ReadFull(to, b)
 		got <- b
 	}()
-	n, readErr, writeErr := Transfer(dst, src, int64(len(want)), time.Second)
+	n, readErr, writeErr := Transfer(dst, src, int64(len(want)), Patience{Silence: time.Second})
 	if n != int64(len(want)) || readErr != nil || writeErr != nil {
 		t.Fatalf("Transfer = %d, %v, %v", n, readErr, writeErr)
 	}
@@ -209,7 +209,7 @@ func TestTransferEndsEarly(t *testing.T) {
 	dst, _ := pair(t, k)
 	from.Write([]byte("half"))
 	from.Close()
-	n, readErr, writeErr := Transfer(dst, src, 100, time.Second)
+	n, readErr, writeErr := Transfer(dst, src, 100, Patience{Silence: time.Second})
 	if n != 4 || readErr != io.EOF || writeErr != nil {
 		t.Errorf("Transfer = %d, %v, %v, want 4, EOF, nil", n, readErr, writeErr)
 	}
@@ -220,7 +220,7 @@ func TestTransferSilence(t *testing.T) {
 	src, _ := pair(t, k)
 	dst, _ := pair(t, k)
 	src.SetReadDeadline(k.Now() + 100*time.Millisecond)
-	n, readErr, writeErr := Transfer(dst, src, 100, 100*time.Millisecond)
+	n, readErr, writeErr := Transfer(dst, src, 100, Patience{Silence: 100 * time.Millisecond})
 	if n != 0 || readErr != ErrTimeout || writeErr != nil {
 		t.Errorf("Transfer = %d, %v, %v, want 0, %v, nil", n, readErr, writeErr, ErrTimeout)
 	}

@@ -13,15 +13,30 @@ import (
 // CanTransfer reports whether Transfer between the two stays inside the kernel.
 func CanTransfer(dst, src *Conn) bool { return dst.tcp != nil && src.tcp != nil }
 
+// Patience is how long a transfer may wait for its source.
+type Patience struct {
+	Silence time.Duration // between two bytes; looked at once a Silence
+	Until   time.Duration // on the clock, whatever comes; 0 is for ever
+}
+
+func (p Patience) from(now time.Duration) time.Duration {
+	if at := now + p.Silence; p.Until == 0 || at < p.Until {
+		return at
+	}
+	return p.Until
+}
+
+func (p Patience) over(now time.Duration) bool { return p.Until > 0 && now >= p.Until }
+
 // Transfer moves n bytes from src to dst, inside the kernel where both are TCP. It returns
 // how many bytes were moved and which side failed: readErr is io.EOF when src ended early.
 //
-// A read deadline of src ends the transfer only when not one byte has come since the
-// deadline before: window is how long it may stay silent.
-func Transfer(dst, src *Conn, n int64, window time.Duration) (total int64, readErr, writeErr error) {
+// It ends with ErrTimeout of src when that exhausts wait.
+func Transfer(dst, src *Conn, n int64, wait Patience) (total int64, readErr, writeErr error) {
 	r := &dst.source
 	r.R = src.nc
 	defer func() { r.R = nil }()
+	src.SetReadDeadline(wait.from(src.clock.Now()))
 	dst.startWaitingForRoom()
 	defer dst.write.deadline.Store(0)
 	for total < n {
@@ -41,10 +56,10 @@ func Transfer(dst, src *Conn, n int64, window time.Duration) (total int64, readE
 			return total, nil, dst.woken(&dst.write, err)
 		default:
 			err = src.woken(&src.read, err)
-			if err != nil && (err != ErrTimeout || k == 0) {
+			if err != nil && (err != ErrTimeout || k == 0 || wait.over(src.clock.Now())) {
 				return total, err, nil
 			}
-			src.SetReadDeadline(src.clock.Now() + window)
+			src.SetReadDeadline(wait.from(src.clock.Now()))
 		}
 	}
 	return total, nil, nil

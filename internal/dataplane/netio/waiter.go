@@ -38,6 +38,16 @@ func (w *Waiter) Wait(limit time.Duration) bool {
 // goroutine, and doesn't wait.
 func (w *Waiter) Wake() { w.woken <- struct{}{} }
 
+// Pause waits for d.
+func Pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	w := NewWaiter()
+	w.Wait(d)
+	w.Free()
+}
+
 // Free gives w back.
 func (w *Waiter) Free() {
 	select {

@@ -9,6 +9,8 @@ import (
 
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/queue"
+	"sentinel/internal/dataplane/retry"
 	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/metric"
@@ -45,8 +47,9 @@ type Listener struct {
 	RewrittenPaths route.PathPolicy
 	Metrics        *metric.Listener
 	// RequestTimeout and BodyBytesMax hold where neither route nor upstream says otherwise.
-	RequestTimeout time.Duration
-	BodyBytesMax   int64
+	RequestTimeout    time.Duration
+	RequestTimeoutSet bool // by the operator: it covers the content, too
+	BodyBytesMax      int64
 }
 
 // Route is one route, ready to serve.
@@ -58,7 +61,12 @@ type Route struct {
 	Answer   *filter.Answer
 	Redirect *filter.Redirect
 	Forward  *route.Split[*upstream.Upstream]
-	Sticky   Sticky
+	Sticky   upstream.Affinity
+	// Fallback answers where Forward's choice can't; nil for none.
+	Fallback *upstream.Upstream
+	Failover *upstream.Failover // set where Fallback is
+	Retry    *retry.Policy
+	Priority queue.Priority
 
 	Rewrites      []*filter.Rewrite
 	RequestEdits  *filter.Edits // nil for none
@@ -74,20 +82,3 @@ type Route struct {
 	// Probes that this route itself answers because it matches their path exactly.
 	OwnsHealth, OwnsReady bool
 }
-
-// Sticky says which part of a request keeps a client on one upstream of a split.
-type Sticky struct {
-	Kind StickyKind
-	Name string // of the field or cookie, in lower case
-}
-
-// StickyKind is a source of a sticky key.
-type StickyKind uint8
-
-// The sources of a sticky key.
-const (
-	StickyNone StickyKind = iota
-	StickyClient
-	StickyField
-	StickyCookie
-)

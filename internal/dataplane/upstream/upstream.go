@@ -1,97 +1,165 @@
-// Package upstream is a named set of targets and the choice among them.
 package upstream
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"sentinel/internal/dataplane/transport"
+	"sentinel/internal/dataplane/balance"
+	"sentinel/internal/dataplane/breaker"
+	"sentinel/internal/dataplane/outlier"
+	"sentinel/internal/dataplane/queue"
+	"sentinel/internal/dataplane/retry"
+	"sentinel/internal/dataplane/sticky"
 	"sentinel/internal/observe/metric"
 )
 
-// Target is one address behind an upstream. Its pool lives across reloads.
+// Target is an endpoint as one generation of the configuration sees it.
 type Target struct {
-	Address string
-	Weight  int // 0 takes no requests
-	Pool    *transport.Pool
-	Metrics *metric.Target
+	*Endpoint
+	Weight  int               // 0 takes no new requests
+	Breaker *breaker.Breaker  // nil without one
+	Outlier *outlier.Detector // nil without passive health
 }
 
-// Upstream is one generation of a named set of targets.
-type Upstream struct {
-	Name            string
-	Targets         []*Target
-	Metrics         *metric.Upstream
+// Settings are what the configuration says of an upstream.
+type Settings struct {
 	RequestTimeout  time.Duration // for a whole request; 0: the listener's
 	ResponseTimeout time.Duration // from the request sent to the response head, and between two reads
 
-	turns []uint16 // indices of Targets in the order of smooth weighted round robin
-	next  *atomic.Uint64
+	Balance      balance.Kind
+	BoundPercent int // of consistent hashing
+	HashBy       Affinity
+	SlowStart    time.Duration // 0 for none
+	PanicPercent int           // below so many percent of usable targets all are used; 0 never
+	Sticky       *Sticky       // nil without a sticky cookie
+	PassDeadline string        // field that tells a target the time left, in milliseconds; empty for none
+
+	TargetRequestsMax int // in progress at one target; 0 is no limit
+	RequestsMax       int // in progress at all targets together; 0 is no limit
+	Queue             queue.Limits
 }
 
-// weightSumMax bounds the length of the order that weights are spread over; larger weights
-// are scaled down to it.
-const weightSumMax = 4096
-
-// New returns an upstream whose targets take turns by weight. next outlives a reload, so
-// that the turns go on where they were.
-func New(name string, targets []*Target, next *atomic.Uint64) *Upstream {
-	return &Upstream{Name: name, Targets: targets, turns: smoothOrder(targets), next: next}
+// Sticky says how a client is kept on its target by a cookie.
+type Sticky struct {
+	Keys       *sticky.Keys
+	Name       string        // of the cookie
+	Attributes string        // behind its value, beginning with a semicolon
+	MaxAge     time.Duration // 0 is without end
 }
 
-// smoothOrder spreads the targets over one round so that each comes up weight times, as
-// evenly as can be.
-func smoothOrder(targets []*Target) []uint16 {
-	sum := 0
-	for _, t := range targets {
-		sum += t.Weight
+// Affinity says by which part of a request it is kept together with others.
+type Affinity struct {
+	By   AffinityKind
+	Name string // of the field (in lower case), cookie or query parameter
+}
+
+// AffinityKind is a part of a request.
+type AffinityKind uint8
+
+// The parts of a request that others can share.
+const (
+	ByNothing AffinityKind = iota
+	ByClient
+	ByField
+	ByCookie
+	ByQuery
+	ByPath
+	ByHost
+)
+
+// Shared is what outlives reloads of one upstream.
+type Shared struct {
+	State  balance.State
+	Gate   *queue.Gate // counts always, limits where something is limited
+	Budget *retry.Budget
+	Group  outlier.Group
+	// Adaptive is the learned limit of requests in progress; nil without one.
+	Adaptive atomic.Pointer[queue.Adaptive]
+
+	stale atomic.Bool // something was learned that the view doesn't show yet
+}
+
+// NewShared returns what a new upstream begins with. pending is told how many requests join
+// and leave its queue.
+func NewShared(pending func(delta int)) *Shared {
+	return &Shared{Gate: queue.NewGate(queue.Limits{}, pending), Budget: retry.NewBudget(budgetPercent, budgetPerSecond)}
+}
+
+// The retry budget of an upstream that isn't configured: of 100 live requests so many may be
+// repeated, and so many a second whatever the load.
+const (
+	budgetPercent   = 20
+	budgetPerSecond = 3
+)
+
+// Learned says that the view is to be built anew: a breaker or an ejection has changed. It
+// may be called from inside of either, whoever called them refreshes.
+func (s *Shared) Learned() { s.stale.Store(true) }
+
+// Upstream is one generation of a named set of targets.
+type Upstream struct {
+	Name    string
+	Metrics *metric.Upstream
+	Settings
+	*Shared
+
+	notify func(Change)
+	view   atomic.Pointer[view]
+
+	mu struct {
+		sync.Mutex
+		targets []*Target
+		state   string
 	}
-	scale := (sum + weightSumMax - 1) / weightSumMax
-	if sum == 0 {
-		return nil
+}
+
+// Change is a change of an upstream's state that an operator wants to know of.
+type Change struct {
+	Kind             string // upstream, panic, breaker, ejection or failover
+	Upstream, Target string
+	Route            string // of a failover
+	From, To, Cause  string
+	Worse            bool
+}
+
+// New returns an upstream. notify is told of changes; it must not wait.
+func New(name string, s Settings, shared *Shared, notify func(Change)) *Upstream {
+	u := &Upstream{Name: name, Settings: s, Shared: shared, notify: notify}
+	u.mu.state = stateNormal
+	u.view.Store(&view{policy: balance.New(s.Balance, nil, &shared.State, balance.Options{})})
+	return u
+}
+
+// SetTargets replaces the targets. Requests in progress keep the ones they have.
+func (u *Upstream) SetTargets(targets []*Target, now time.Duration) {
+	u.mu.Lock()
+	u.mu.targets = targets
+	u.mu.Unlock()
+	u.Group.SetSize(len(targets))
+	u.Refresh(now)
+}
+
+// Targets returns all targets, usable or not. The slice must not be changed.
+func (u *Upstream) Targets() []*Target {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.mu.targets
+}
+
+// Learn feeds the adaptive limit with a try that has ended.
+func (u *Upstream) Learn(now, latency time.Duration, o Outcome) {
+	a := u.Adaptive.Load()
+	if a == nil || o == Nothing {
+		return
 	}
-	weights, total := make([]int, len(targets)), 0
-	for i, t := range targets {
-		if t.Weight > 0 {
-			weights[i] = max(t.Weight/scale, 1)
-		}
-		total += weights[i]
+	if _, changed := a.Observe(now, latency, u.Gate.InProgress(), o == Failed); changed {
+		u.Refresh(now)
 	}
-	order := make([]uint16, 0, total)
-	current := make([]int, len(targets))
-	for range total {
-		best := -1
-		for i, w := range weights {
-			current[i] += w
-			if w > 0 && (best < 0 || current[i] > current[best]) {
-				best = i
-			}
-		}
-		current[best] -= total
-		order = append(order, uint16(best))
-	}
-	return order
 }
 
 // Usable reports whether any target takes requests.
-func (u *Upstream) Usable() bool { return len(u.turns) > 0 }
+func (u *Upstream) Usable() bool { return len(u.view.Load().targets) > 0 }
 
-// Pick returns the target whose turn it is, or nil when none takes requests. except, if not
-// nil, is passed over while there is another.
-func (u *Upstream) Pick(except *Target) *Target {
-	n := uint64(len(u.turns))
-	if n == 0 {
-		return nil
-	}
-	if n == 1 {
-		return u.Targets[u.turns[0]]
-	}
-	at := u.next.Add(1)
-	for i := range n {
-		t := u.Targets[u.turns[(at+i)%n]]
-		if t != except {
-			return t
-		}
-	}
-	return except
-}
+// Panics reports whether so few targets are usable that all are used.
+func (u *Upstream) Panics() bool { return u.view.Load().panics }

@@ -114,6 +114,8 @@ func upstreamFamilies() []family {
 			collectOpened, "upstream"),
 		row("sentinel_upstream_connections_reused_total", Counter, "Requests sent on a connection that was idle in the pool.",
 			collectReused, "upstream"),
+		row("sentinel_upstream_retries_total", Counter, "Tries beyond the first one of a request.",
+			collectRetries, "upstream"),
 	}
 }
 
@@ -236,6 +238,12 @@ func collectPools(v *view, e emitter) {
 func collectOpened(v *view, e emitter) {
 	for _, u := range v.upstreams {
 		e.counter(float64(u.opened.Load()), u.name)
+	}
+}
+
+func collectRetries(v *view, e emitter) {
+	for _, u := range v.upstreams {
+		e.counter(float64(u.retried.Load()), u.name)
 	}
 }
 

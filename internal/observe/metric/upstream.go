@@ -15,6 +15,7 @@ type Upstream struct {
 	epoch   *atomic.Int64
 	pending atomic.Int64
 	opened  atomic.Uint64
+	retried atomic.Uint64
 	pool    atomic.Pointer[func() PoolState]
 	usage   // guarded by the registry's lock
 
@@ -65,6 +66,9 @@ func (u *Upstream) Observe(cell int, d time.Duration) {
 
 // Opened counts a connection that was established to a target.
 func (u *Upstream) Opened() { u.opened.Add(1) }
+
+// Retried counts a request that is sent to a target once more.
+func (u *Upstream) Retried() { u.retried.Add(1) }
 
 // Reused counts a request that found an idle connection in the pool.
 func (u *Upstream) Reused(cell int) { u.cell(cell).reused.Add(1) }

@@ -1,0 +1,293 @@
+package exchange
+
+import (
+	"io"
+	"strconv"
+	"time"
+
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/upstream"
+)
+
+// attempt is one try at one target. A connection from the pool that turns out to be dead
+// before it brought a byte is no try: the target had closed it while it lay idle.
+func (x *exchange) attempt() fault.Kind {
+	x.tries++
+	x.sentAt, x.headAt = x.p.opt.Clock.Now(), 0
+	if err := x.upstream.Pick(&x.choice, x.sentAt); err != nil {
+		return kindOf(err, fault.NoTarget)
+	}
+	x.target = x.choice.Target
+	for fresh := false; ; fresh = true {
+		k := x.exchangeOn(fresh)
+		if fresh || !x.diedUnused(k) {
+			return k
+		}
+		x.giveBack()
+	}
+}
+
+// exchangeOn sends the request on a connection to the target and waits for the final head.
+func (x *exchange) exchangeOn(fresh bool) fault.Kind {
+	conn, err := x.target.Pool.Get(fresh, !x.whole || !x.req.Head.Method.Idempotent())
+	if err != nil {
+		return kindOf(err, fault.UpstreamUnreachable)
+	}
+	x.conn = conn
+	conn.Net.SetReadDeadline(x.responseDeadline())
+	if x.whole {
+		err = x.sendWhole()
+	} else {
+		err = x.sendStreaming()
+	}
+	if err != nil {
+		return x.whichDeadline(kindOf(err, fault.Internal))
+	}
+	x.headAt = x.p.opt.Clock.Now()
+	return fault.None
+}
+
+// diedUnused reports whether a reused connection ended before any byte of the response, and
+// the request may be repeated: the target has most likely closed it while it was idle.
+func (x *exchange) diedUnused(k fault.Kind) bool {
+	ended := k == fault.UpstreamClosed || k == fault.UpstreamReset || k == fault.UpstreamWriteFailed
+	return ended && x.whole && x.conn != nil && x.conn.Reused && !x.conn.Received() && x.req.Head.Method.Idempotent()
+}
+
+// settle ends the try in hand: its connection goes back, and the target is told what became
+// of it.
+func (x *exchange) settle(k fault.Kind) {
+	if x.choice.Target == nil {
+		x.giveBack()
+		return
+	}
+	outcome := x.outcome(k)
+	x.giveBack()
+	now := x.p.opt.Clock.Now()
+	latency := now - x.sentAt
+	if x.headAt > 0 {
+		latency = x.headAt - x.sentAt
+	}
+	x.choice.Done(now, latency, now-x.sentAt, outcome)
+	x.upstream.Learn(now, latency, outcome)
+}
+
+// outcome is what the try in hand says of its target.
+func (x *exchange) outcome(k fault.Kind) upstream.Outcome {
+	switch {
+	case k != fault.None && k.Side() == fault.SideUpstream:
+		return upstream.Failed
+	case k != fault.None && (x.conn == nil || x.headAt == 0):
+		return upstream.Nothing
+	}
+	switch status := x.conn.Head.Status; {
+	case status >= 502 && status <= 504:
+		return upstream.GatewayError
+	case status >= 500:
+		return upstream.ServerError
+	}
+	return upstream.OK
+}
+
+// giveBack returns the lent connection to its pool.
+func (x *exchange) giveBack() {
+	if x.conn != nil {
+		x.target.Pool.Put(x.conn)
+		x.conn = nil
+	}
+}
+
+// takeContent takes the content that is at hand. Where the route keeps content for another
+// try, it waits for what isn't, if that is little.
+func (x *exchange) takeContent() fault.Kind {
+	x.content, x.whole = x.req.Content.Whole()
+	if h := &x.req.Head; !x.whole && x.keepsContent() && h.Framing == message.Length && h.ContentLength <= x.route.Retry.BodyBytesMax {
+		if err := x.readContent(int(h.ContentLength)); err != nil {
+			return kindOf(err, fault.ContentTruncated)
+		}
+	}
+	if x.whole {
+		x.received = int64(len(x.content))
+		if limit := x.bodyBytesMax(); limit > 0 && x.received > limit {
+			return fault.ContentTooLarge
+		}
+	}
+	return fault.None
+}
+
+// keepsContent reports whether another try could have use of content that was kept.
+func (x *exchange) keepsContent() bool {
+	p := x.route.Retry
+	return p.Attempts > 1 && p.BodyBytesMax > 0 && (p.NonIdempotent || x.req.Head.Method.Idempotent())
+}
+
+// readContent reads content of a known length.
+func (x *exchange) readContent(length int) error {
+	if cap(x.buffer.content) < length {
+		x.buffer.content = make([]byte, length)
+	}
+	b := x.buffer.content[:length]
+	for n := 0; n < length; {
+		k, err := x.req.Content.Read(b[n:])
+		if err != nil {
+			return err
+		}
+		n += k
+	}
+	x.content, x.whole = b, true
+	return nil
+}
+
+// sendWhole sends head and content in one write and waits for the head of the response.
+func (x *exchange) sendWhole() error {
+	framing, length := x.req.Head.Framing, int64(len(x.content))
+	trailers := x.requestTrailers()
+	if framing == message.Chunked && len(trailers) == 0 {
+		framing = message.Length
+	}
+	out := x.appendHead(x.buffer.out[:0], framing, length)
+	if framing == message.Chunked {
+		out = h1.AppendLastChunk(h1.AppendChunk(out, x.content), trailers)
+	} else {
+		out = append(out, x.content...)
+	}
+	x.buffer.out = out
+	if _, err := x.conn.Exchange(out); err != nil {
+		return err
+	}
+	return x.passInterims()
+}
+
+// appendHead appends the request's head as it goes upstream.
+func (x *exchange) appendHead(dst []byte, f message.Framing, length int64) []byte {
+	h := &x.req.Head
+	mark := len(h.Extra)
+	if token := x.upgradeToken(); token != "" {
+		h.Extra = append(h.Extra, "Connection: Upgrade\r\nUpgrade: "...)
+		h.Extra = append(h.Extra, token...)
+		h.Extra = append(h.Extra, '\r', '\n')
+	}
+	if name := x.upstream.PassDeadline; name != "" {
+		h.Extra = append(append(h.Extra, name...), ": "...)
+		h.Extra = strconv.AppendInt(h.Extra, max(0, (x.deadline-x.sentAt).Milliseconds()), 10)
+		h.Extra = append(h.Extra, '\r', '\n')
+	}
+	dst = h1.AppendRequestHead(dst, h, x.path, h.Bytes(h.Query), f, length)
+	h.Extra = h.Extra[:mark]
+	return dst
+}
+
+// sendStreaming sends the head, and the content beside the wait for the response: an
+// upstream may answer before it has read everything. While content flows the wait for the
+// response has no deadline but that of the exchange; the flow has (the client's rate, the
+// upstream's progress). It starts when the last byte is out.
+func (x *exchange) sendStreaming() error {
+	h := &x.req.Head
+	x.buffer.out = x.appendHead(x.buffer.out[:0], h.Framing, h.ContentLength)
+	if err := x.conn.Send(x.buffer.out); err != nil {
+		return err
+	}
+	if a, ok := x.req.Content.(message.Asker); ok {
+		if err := a.AskForContent(); err != nil {
+			return err
+		}
+	}
+	var during time.Duration
+	if x.covers {
+		during = x.deadline
+	}
+	x.conn.Net.SetReadDeadline(during)
+	var pumped int64
+	pump := netio.Go(func() error { return x.pump(&pumped) })
+	err := x.conn.ReadHead()
+	if err == nil {
+		err = x.passInterims()
+	}
+	if !pump.Done() { // an early response, or an upstream that is gone: nobody wants the rest
+		x.abandonContent()
+	}
+	pumpErr := pump.Wait()
+	x.received = pumped
+	if pumpErr != nil {
+		x.conn.Break()
+	}
+	if pumpErr != nil && err != nil {
+		return preferClient(pumpErr, err)
+	}
+	return err
+}
+
+// abandonContent ends both waits of the pump.
+func (x *exchange) abandonContent() {
+	if a, ok := x.req.Content.(message.Abandoner); ok {
+		a.Abandon()
+	}
+	x.conn.Net.InterruptWrites()
+}
+
+// preferClient picks which of two failures of one upload to report: what the client did
+// wrong explains the upstream's reaction.
+func preferClient(pump, read error) error {
+	if k, ok := pump.(fault.Kind); ok && k.Side() == fault.SideClient {
+		return pump
+	}
+	return read
+}
+
+// pump sends the content to the upstream, framed anew. When the client fails it, the wait
+// for the response ends too: the upstream must not take a part for the whole.
+func (x *exchange) pump(moved *int64) error {
+	in := newCopyBuffer()
+	defer in.free()
+	chunked := x.req.Head.Framing == message.Chunked
+	var out []byte
+	for {
+		n, err := x.req.Content.Read(in[:])
+		if err == io.EOF {
+			break
+		}
+		*moved += int64(n)
+		if limit := x.bodyBytesMax(); err == nil && limit > 0 && *moved > limit {
+			err = fault.ContentTooLarge
+		}
+		if err != nil {
+			x.conn.Net.Interrupt()
+			return err
+		}
+		b := in[:n]
+		if chunked {
+			out = h1.AppendChunk(out[:0], b)
+			b = out
+		}
+		if _, err := x.conn.Net.Write(b); err != nil {
+			return fault.UpstreamWriteFailed
+		}
+	}
+	if chunked {
+		if _, err := x.conn.Net.Write(h1.AppendLastChunk(out[:0], x.requestTrailers())); err != nil {
+			return fault.UpstreamWriteFailed
+		}
+	}
+	x.conn.Net.SetReadDeadline(x.contentDeadline(min(x.silence(), x.deadline-x.req.Received)))
+	return nil
+}
+
+// passInterims relays informational responses until the final head is there.
+func (x *exchange) passInterims() error {
+	h := &x.conn.Head
+	for h.Status < 200 && h.Status != 101 {
+		x.conn.DropHopByHop()
+		if h.Status != 100 { // we never asked for one: Expect is answered here
+			if err := x.w.Interim(h); err != nil {
+				return err
+			}
+		}
+		if err := x.conn.ReadHead(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

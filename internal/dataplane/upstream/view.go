@@ -1,0 +1,201 @@
+package upstream
+
+import (
+	"fmt"
+	"time"
+
+	"sentinel/internal/dataplane/balance"
+	"sentinel/internal/dataplane/breaker"
+	"sentinel/internal/observe/metric"
+)
+
+// view is what requests see of an upstream: the targets that take them now. It is immutable.
+type view struct {
+	targets []*Target
+	weights []int // of the targets, as the policy has them
+	policy  balance.Policy
+	panics  bool
+	ramping bool // a target is in its slow start
+	waiting bool // a target is ejected or a breaker open: time alone can change the view
+}
+
+// Refresh builds the view anew from what is known now.
+func (u *Upstream) Refresh(now time.Duration) {
+	u.stale.Store(false)
+	u.mu.Lock()
+	v := u.build(now)
+	u.view.Store(v)
+	before := u.mu.state
+	u.mu.state = v.state()
+	all, usable := len(u.mu.targets), u.usableLocked(now)
+	u.mu.Unlock()
+	if before != v.state() && u.notify != nil {
+		u.notify(u.change(before, v.state(), usable, all))
+	}
+}
+
+// The states of an upstream.
+const (
+	stateNormal = "normal"
+	statePanic  = "panic" // too few targets are usable, so all are used
+	stateDown   = "down"  // no target takes requests
+)
+
+func (v *view) state() string {
+	switch {
+	case v.panics:
+		return statePanic
+	case len(v.targets) == 0:
+		return stateDown
+	}
+	return stateNormal
+}
+
+// change describes a change of the upstream's state.
+func (u *Upstream) change(from, to string, usable, all int) Change {
+	c := Change{Kind: "panic", Upstream: u.Name, From: from, To: to, Worse: to != stateNormal,
+		Cause: fmt.Sprintf("%d of %d targets usable", usable, all)}
+	switch {
+	case from == stateDown || to == stateDown:
+		c.Kind, c.Worse = "upstream", to == stateDown
+	case to == statePanic:
+		c.Cause += fmt.Sprintf(", below %d percent: all are used", u.PanicPercent)
+	}
+	return c
+}
+
+// Tick refreshes the view where time alone may have changed it. It is called a few times a
+// second.
+func (u *Upstream) Tick(now time.Duration) {
+	for _, t := range u.Targets() {
+		if t.Breaker != nil {
+			t.Metrics.SetBreaker(BreakerMetric(t.Breaker.State(now)))
+		}
+	}
+	if v := u.view.Load(); v.ramping || v.waiting || u.stale.Load() {
+		u.Refresh(now)
+	}
+}
+
+// build makes the view of the present moment.
+func (u *Upstream) build(now time.Duration) *view {
+	v := &view{}
+	eligible := 0
+	var alive []*Target // not found unhealthy, but perhaps ejected
+	for _, t := range u.mu.targets {
+		if t.Weight == 0 || t.Drained() {
+			continue
+		}
+		eligible++
+		if t.Verdict() == Unhealthy {
+			continue
+		}
+		alive = append(alive, t)
+		if t.Outlier != nil && t.Outlier.Ejected(now) {
+			v.waiting = true
+			continue
+		}
+		v.targets = append(v.targets, t)
+	}
+	switch usable := len(v.targets); {
+	case usable == 0:
+		v.targets = alive // better an ejected target than none
+	case usable*100 < u.PanicPercent*eligible:
+		v.panics, v.targets = true, u.eligibleLocked()
+	}
+	u.weigh(v, now)
+	return v
+}
+
+// weigh gives the policy its members and the gate its places.
+func (u *Upstream) weigh(v *view, now time.Duration) {
+	members := make([]balance.Member, len(v.targets))
+	v.weights = make([]int, len(v.targets))
+	places := 0
+	for i, t := range v.targets {
+		w := t.Weight
+		since := time.Duration(t.since.Load())
+		if u.SlowStart > 0 && since > 0 && now-since < u.SlowStart {
+			w = balance.Ramp(w*weightScale, since, u.SlowStart, now)
+			v.ramping = true
+		} else if u.SlowStart > 0 {
+			w *= weightScale
+		}
+		v.weights[i] = w
+		members[i] = balance.Member{Key: t.Address, Weight: w, Load: &t.Load}
+		if t.Breaker != nil && t.Breaker.State(now) == breaker.Open {
+			v.waiting = true
+			continue
+		}
+		places += u.TargetRequestsMax
+	}
+	v.policy = balance.New(u.Balance, members, &u.State, balance.Options{BoundPercent: u.BoundPercent})
+	u.setPlaces(places)
+}
+
+// weightScale gives a slow start steps between nothing and a weight of 1.
+const weightScale = 20
+
+// Weights returns the weight that each endpoint has for the balancing now, by the
+// configuration's measure; those that take nothing have none.
+func (u *Upstream) Weights() map[*Endpoint]int {
+	v := u.view.Load()
+	weights := make(map[*Endpoint]int, len(v.targets))
+	for i, t := range v.targets {
+		weights[t.Endpoint] = v.weights[i]
+		if u.SlowStart > 0 {
+			weights[t.Endpoint] = max(v.weights[i]/weightScale, 1)
+		}
+	}
+	return weights
+}
+
+// setPlaces tells the gate how many requests may be in progress: no more than the targets
+// take, than the configuration allows, than has proved good.
+func (u *Upstream) setPlaces(places int) {
+	l := u.Queue
+	for _, limit := range [...]int{places, u.RequestsMax, u.learned()} {
+		if limit > 0 && (l.Concurrent == 0 || limit < l.Concurrent) {
+			l.Concurrent = limit
+		}
+	}
+	u.Gate.SetLimits(l)
+}
+
+// learned returns the adaptive limit; 0 for none.
+func (u *Upstream) learned() int {
+	if a := u.Adaptive.Load(); a != nil {
+		return a.Limit()
+	}
+	return 0
+}
+
+func (u *Upstream) eligibleLocked() []*Target {
+	var out []*Target
+	for _, t := range u.mu.targets {
+		if t.Weight > 0 && !t.Drained() {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func (u *Upstream) usableLocked(now time.Duration) (n int) {
+	for _, t := range u.mu.targets {
+		if t.Weight > 0 && t.takes() && (t.Outlier == nil || !t.Outlier.Ejected(now)) {
+			n++
+		}
+	}
+	return n
+}
+
+// BreakerMetric is a breaker's state as the metric shows it.
+func BreakerMetric(s breaker.State) metric.BreakerState {
+	switch s {
+	case breaker.Open:
+		return metric.BreakerOpen
+	case breaker.HalfOpen:
+		return metric.BreakerHalfOpen
+	}
+	return metric.BreakerClosed
+}
