@@ -98,8 +98,9 @@ func (p *least) lowestTime(random, unit uint32) int {
 	best, low, seats := 0, float32(math.Inf(1)), p.seats
 	for i := range seats {
 		s := &seats[i]
-		n := s.load.inFlight.Load()
-		e := estimate(s.load.estimate.Load())
+		load := s.load
+		e := estimate(load.estimate.Load())
+		n := load.inFlight.Load()
 		bits := e.freshBits(unit)
 		if e.stale(unit) {
 			bits = e.staleBits(unit, n)
