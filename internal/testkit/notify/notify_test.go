@@ -42,6 +42,9 @@ func TestMessagesInOrder(t *testing.T) {
 		if m, err := s.Next(patience); err != nil || m != "N=101" {
 			t.Errorf("Next after Await = %q, %v, want N=101", m, err)
 		}
+		if err := s.Await("N=1999", patience); err != nil {
+			t.Error(err)
+		}
 		if err := s.Await("N=2000", time.Millisecond); err == nil || !strings.Contains(err.Error(), "N=2000") {
 			t.Errorf("Await of what never comes = %v", err)
 		}
