@@ -54,6 +54,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	a := &assembly{metrics: m, logs: newLogs(m)}
 	defer a.logs.close()
 	log := a.logs.journal.Logger()
+	defer profileCPU(log)()
 	events := event.New(eventsMax, log)
 	a.keeper = targets.New(targets.Options{Clock: clock, Events: events, Log: log})
 	a.live = compile.NewLive(compile.LiveOptions{Clock: clock, Metrics: m, Lookup: a.keeper.Lookup, Notify: a.keeper.Notify})
