@@ -179,6 +179,11 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr.Trailers = r.AllowTrailers.V
 	sr.Retry = retryPolicy(&r.Retry)
 	sr.Priority = priority(r.QueuePriority.V)
+	if m := r.Mirror; m != nil {
+		sr.Mirror = &snapshot.Mirror{Upstream: b.upstreams[m.Upstream.V], Percent: int(m.Percent.V),
+			BodyBytesMax: m.MaxBodySize.V, ConcurrentMax: m.MaxConcurrent.V}
+		sr.Metrics.Mirrors()
+	}
 	if r.Fallback.IsSet() {
 		sr.Fallback = b.upstreams[r.Fallback.V]
 		sr.Failover = b.live.failoverOf(b.next, r.Name.V)

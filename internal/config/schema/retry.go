@@ -72,7 +72,7 @@ func retryKeys() []Key {
 			slot: value(func(r *RetryPolicy) any { return &r.NonIdempotent })},
 		{Name: "max-body-size", Kind: Size, Unit: "bytes", Max: 1 << 30, Default: "64KB",
 			Doc: "content kept for another attempt; a request with more is not sent again once its content is on the way", slot: value(func(r *RetryPolicy) any { return &r.MaxBodySize })},
-		{Name: "hedge-after-secs", Kind: Seconds, Pending: true, Unit: "seconds", Max: 3600, Default: "0", ZeroOff: true, Label: "time until a second try runs beside the first",
+		{Name: "hedge-after-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "0", ZeroOff: true, Label: "time until a second try runs beside the first",
 			Doc: "when no response has come by then, a second attempt runs beside the first and the faster one is used; 0 does without", slot: value(func(r *RetryPolicy) any { return &r.HedgeAfter })},
 	}
 }

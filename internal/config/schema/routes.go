@@ -85,7 +85,7 @@ func routeParts() []Key {
 			slot: value(func(r *Route) any { return &r.Limits })},
 		{Name: "retry-policy", Aliases: []string{"retry"}, Kind: Opens, Opens: "retry-policy", Doc: "when a request is sent again",
 			slot: value(func(r *Route) any { return &r.Retry })},
-		{Name: "mirror", Kind: Opens, Opens: "mirror", Pending: true, Doc: "copies of requests for another upstream",
+		{Name: "mirror", Kind: Opens, Opens: "mirror", Doc: "copies of requests for another upstream",
 			slot: optional(func(r *Route) **Mirror { return &r.Mirror })},
 		{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "rate limit of this route",
 			slot: optional(func(r *Route) **RateLimit { return &r.RateLimit })},

@@ -38,9 +38,12 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 	}
 	x.conn = conn
 	conn.Net.SetReadDeadline(x.responseDeadline())
-	if x.whole {
+	switch {
+	case x.hedges():
+		err = x.sendHedged()
+	case x.whole:
 		err = x.sendWhole()
-	} else {
+	default:
 		err = x.sendStreaming()
 	}
 	if err != nil {
@@ -83,7 +86,12 @@ func (x *exchange) outcome(k fault.Kind) upstream.Outcome {
 	case k != fault.None && (x.conn == nil || x.headAt == 0):
 		return upstream.Nothing
 	}
-	switch status := x.conn.Head.Status; {
+	return outcomeOf(x.conn.Head.Status)
+}
+
+// outcomeOf is what a whole response with this status says of its target.
+func outcomeOf(status int) upstream.Outcome {
+	switch {
 	case status >= 502 && status <= 504:
 		return upstream.GatewayError
 	case status >= 500:
@@ -143,6 +151,14 @@ func (x *exchange) readContent(length int) error {
 
 // sendWhole sends head and content in one write and waits for the head of the response.
 func (x *exchange) sendWhole() error {
+	if _, err := x.conn.Exchange(x.appendWhole()); err != nil {
+		return err
+	}
+	return x.passInterims()
+}
+
+// appendWhole makes head and content one piece.
+func (x *exchange) appendWhole() []byte {
 	framing, length := x.req.Head.Framing, int64(len(x.content))
 	trailers := x.requestTrailers()
 	if framing == message.Chunked && len(trailers) == 0 {
@@ -155,10 +171,7 @@ func (x *exchange) sendWhole() error {
 		out = append(out, x.content...)
 	}
 	x.buffer.out = out
-	if _, err := x.conn.Exchange(out); err != nil {
-		return err
-	}
-	return x.passInterims()
+	return out
 }
 
 // appendHead appends the request's head as it goes upstream.

@@ -21,6 +21,7 @@ func (x *exchange) forward() fault.Kind {
 	if k := x.takeContent(); k != fault.None {
 		return k
 	}
+	x.mirrorRequest()
 	k := x.ask(own)
 	other := x.route.Fallback
 	switch {

@@ -81,6 +81,13 @@ func (c *Client) Exchange(request []byte) (written int, err error) {
 	return written, c.readHead()
 }
 
+// Await goes on waiting for the head of a response after a wait that has timed out; the
+// caller has set a later deadline. It may be called only while no byte has been Received.
+func (c *Client) Await() error {
+	c.broken = false
+	return c.readHead()
+}
+
 // Send writes a part of a request.
 func (c *Client) Send(b []byte) error {
 	if _, err := c.Net.Write(b); err != nil {

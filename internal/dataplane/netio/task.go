@@ -46,3 +46,24 @@ func (t *Task) Wait() error {
 // Offload runs f, which may block outside of netio (a store, a file, a name look-up),
 // and waits for it.
 func Offload(f func() error) error { return Go(f).Wait() }
+
+// First runs a and b beside each other, waits until one of them has returned nil, or both an
+// error, has the other one stopped and waits for it, too. It returns which came first (0 for
+// a, 1 for b) and the errors of both.
+func First(a, b func() error, stopA, stopB func()) (first int, errA, errB error) {
+	ended := make(chan int, 2)
+	run := func(i int, f func() error) *Task {
+		return Go(func() error {
+			defer func() { ended <- i }()
+			return f()
+		})
+	}
+	tasks := [2]*Task{run(0, a), run(1, b)}
+	first = <-ended
+	if tasks[first].Wait() == nil {
+		[2]func(){stopB, stopA}[first]()
+	} else if other := 1 - first; tasks[other].Wait() == nil {
+		first = other
+	}
+	return first, tasks[0].Wait(), tasks[1].Wait()
+}

@@ -5,6 +5,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"sentinel/internal/dataplane/filter"
@@ -67,6 +68,7 @@ type Route struct {
 	Failover *upstream.Failover // set where Fallback is
 	Retry    *retry.Policy
 	Priority queue.Priority
+	Mirror   *Mirror // nil for none
 
 	Rewrites      []*filter.Rewrite
 	RequestEdits  *filter.Edits // nil for none
@@ -82,3 +84,25 @@ type Route struct {
 	// Probes that this route itself answers because it matches their path exactly.
 	OwnsHealth, OwnsReady bool
 }
+
+// Mirror is an upstream that gets copies of some requests.
+type Mirror struct {
+	Upstream      *upstream.Upstream
+	Percent       int   // of the requests
+	BodyBytesMax  int64 // requests with more content aren't copied
+	ConcurrentMax int64 // copies under way at once; beyond there are none
+
+	underway atomic.Int64
+}
+
+// Enter takes a place among the copies under way and reports whether there was one.
+func (m *Mirror) Enter() bool {
+	if m.underway.Add(1) <= m.ConcurrentMax {
+		return true
+	}
+	m.underway.Add(-1)
+	return false
+}
+
+// Leave gives the place back.
+func (m *Mirror) Leave() { m.underway.Add(-1) }

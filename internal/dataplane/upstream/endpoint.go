@@ -17,7 +17,7 @@ type Endpoint struct {
 	Dial    string // "ip:port"
 	Pool    *transport.Pool
 	Metrics *metric.Target
-	Load    balance.Load
+	Load    *balance.Load
 	ID      uint64 // what a sticky cookie calls it
 
 	verdict atomic.Int32
@@ -30,7 +30,7 @@ type Endpoint struct {
 
 // NewEndpoint returns an endpoint that nothing is known of yet.
 func NewEndpoint(address, dial string, pool *transport.Pool, m *metric.Target) *Endpoint {
-	return &Endpoint{Address: address, Dial: dial, Pool: pool, Metrics: m, ID: sticky.TargetID(address)}
+	return &Endpoint{Address: address, Dial: dial, Pool: pool, Metrics: m, Load: new(balance.Load), ID: sticky.TargetID(address)}
 }
 
 // Verdict is what the active checks say of an endpoint.

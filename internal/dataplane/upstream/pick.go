@@ -65,8 +65,20 @@ func (u *Upstream) pick(c *Choice) int {
 		}
 	}
 	c.request = balance.Request{Key: c.Key, Now: c.now, Filter: c}
+	if c.tries > 0 {
+		return c.view.again.Pick(&c.request)
+	}
 	return c.view.policy.Pick(&c.request)
 }
+
+// Beside returns a choice of another target for the same request, for a try beside the one
+// that c has under way.
+func (c *Choice) Beside() Choice {
+	return Choice{Key: c.Key, tried: c.tried, tries: c.tries}
+}
+
+// Joined takes note of the targets that another choice has tried.
+func (c *Choice) Joined(other *Choice) { c.tried, c.tries = other.tried, other.tries }
 
 // Refused reports whether the last Pick found no target.
 func (c *Choice) Refused() bool { return c.Target == nil }

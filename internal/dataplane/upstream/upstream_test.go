@@ -137,6 +137,28 @@ func TestTriedTargetsComeLast(t *testing.T) {
 	}
 }
 
+// A further try takes no turn: else every first try of an upstream of two would go to the
+// same one.
+func TestFurtherTriesTakeNoTurns(t *testing.T) {
+	f := newFixture(t, Settings{}, 1, 1)
+	first := map[string]int{}
+	for range 10 {
+		var c Choice
+		for try := range 2 {
+			if err := f.Pick(&c, 0); err != nil {
+				t.Fatal(err)
+			}
+			if try == 0 {
+				first[c.Target.Address]++
+			}
+			c.Done(0, 0, 0, Failed)
+		}
+	}
+	if first["a"] != 5 || first["b"] != 5 {
+		t.Errorf("first tries went to %v, want each 5 times", first)
+	}
+}
+
 func TestTargetLimit(t *testing.T) {
 	f := newFixture(t, Settings{TargetRequestsMax: 2}, 1, 1)
 	var open []*Choice

@@ -14,6 +14,7 @@ type view struct {
 	targets []*Target
 	weights []int // of the targets, as the policy has them
 	policy  balance.Policy
+	again   balance.Policy // for further tries: they take no turns away
 	panics  bool
 	ramping bool // a target is in its slow start
 	waiting bool // a target is ejected or a breaker open: time alone can change the view
@@ -122,7 +123,7 @@ func (u *Upstream) weigh(v *view, now time.Duration) {
 			w *= weightScale
 		}
 		v.weights[i] = w
-		members[i] = balance.Member{Key: t.Address, Weight: w, Load: &t.Load}
+		members[i] = balance.Member{Key: t.Address, Weight: w, Load: t.Load}
 		if t.Breaker != nil && t.Breaker.State(now) == breaker.Open {
 			v.waiting = true
 			continue
@@ -130,6 +131,10 @@ func (u *Upstream) weigh(v *view, now time.Duration) {
 		places += u.TargetRequestsMax
 	}
 	v.policy = balance.New(u.Balance, members, &u.State, balance.Options{BoundPercent: u.BoundPercent})
+	v.again = v.policy
+	if u.Balance == balance.RoundRobin {
+		v.again = balance.New(balance.Random, members, &u.State, balance.Options{})
+	}
 	u.setPlaces(places)
 }
 

@@ -87,6 +87,8 @@ func requestFamilies() []family {
 			collectDurations, "route"),
 		row("sentinel_faults_total", Counter, "Requests that failed, by cause; side says who has to act.",
 			collectFaults, "fault", "route", "side"),
+		row("sentinel_mirrored_total", Counter, "Copies of requests for a route's mirror, by what became of them.",
+			collectMirrored, "outcome", "route"),
 		row("sentinel_open_connections", Gauge, "Client connections that are open.",
 			collectOpen, "listener"),
 		row("sentinel_accepted_connections_total", Counter, "Client connections accepted.",
@@ -238,6 +240,18 @@ func collectPools(v *view, e emitter) {
 func collectOpened(v *view, e emitter) {
 	for _, u := range v.upstreams {
 		e.counter(float64(u.opened.Load()), u.name)
+	}
+}
+
+func collectMirrored(v *view, e emitter) {
+	for _, r := range v.routes {
+		m := r.mirrored.Load()
+		if m == nil {
+			continue
+		}
+		for o := range mirrorOutcomes {
+			e.counter(float64(m[o].Load()), o.String(), r.name)
+		}
 	}
 }
 

@@ -12,12 +12,13 @@ import (
 // Route is the handle of one route's series. Its methods take no lock and
 // allocate only when a cell is used for the first time.
 type Route struct {
-	name   string
-	cells  []atomic.Pointer[routeCell]
-	rare   atomic.Pointer[rareCodes]
-	faults atomic.Pointer[faultCounts]
-	seeded bool // every fault has its zero series
-	usage       // guarded by the registry's lock
+	name     string
+	cells    []atomic.Pointer[routeCell]
+	rare     atomic.Pointer[rareCodes]
+	faults   atomic.Pointer[faultCounts]
+	mirrored atomic.Pointer[[mirrorOutcomes]atomic.Uint64] // nil where nothing is mirrored
+	seeded   bool                                          // every fault has its zero series
+	usage                                                  // guarded by the registry's lock
 }
 
 // routeCell is one worker's share. Frequent codes have a slot of their own here, the
@@ -85,6 +86,30 @@ func (r *Route) Observe(cell, code int, d time.Duration) {
 		r.observeRare(code)
 	}
 	c.durations.observe(d)
+}
+
+// MirrorOutcome is what became of a copy of a request.
+type MirrorOutcome int
+
+// The outcomes of copies.
+const (
+	MirrorSent MirrorOutcome = iota
+	MirrorFailed
+	MirrorSkipped // too many were under way, or the content was too large or not at hand
+	mirrorOutcomes
+)
+
+// String returns the outcome, its label value.
+func (o MirrorOutcome) String() string { return [...]string{"sent", "failed", "skipped"}[o] }
+
+// Mirrors gives the route its series of copies.
+func (r *Route) Mirrors() { firstOf(&r.mirrored) }
+
+// Mirrored counts what became of a copy of a request.
+func (r *Route) Mirrored(o MirrorOutcome) {
+	if m := r.mirrored.Load(); m != nil {
+		m[o].Add(1)
+	}
 }
 
 // Fault counts one failed request by its cause. None isn't counted.

@@ -16,7 +16,7 @@ import (
 func configured() *Registry {
 	r := New(Options{Cells: 2, Version: "1.2.3", Revision: "abc"})
 	r.Route("api")
-	r.Route("web")
+	r.Route("web").Mirrors()
 	r.Listener("http")
 	r.Upstream("a").Target("10.0.0.1:8080")
 	r.Upstream("a").Target("10.0.0.2:8080")

@@ -1,0 +1,106 @@
+package exchange
+
+import (
+	"time"
+
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/transport"
+	"sentinel/internal/dataplane/upstream"
+)
+
+// hedge is a second try beside the first one, at another target: whichever target answers
+// first serves the request.
+type hedge struct {
+	choice upstream.Choice
+	target *upstream.Target
+	conn   *transport.Conn
+	sentAt time.Duration
+}
+
+// hedges reports whether a second try may be sent beside the one in hand.
+func (x *exchange) hedges() bool {
+	p := x.route.Retry
+	return p.HedgeAfter > 0 && x.whole && x.upgradeToken() == "" && x.choice.Untried() &&
+		(p.NonIdempotent || x.req.Head.Method.Idempotent())
+}
+
+// sendHedged sends the request and, when no answer has begun after a while, sends it to
+// another target too. It is counted as a retry and taken out of the same budget.
+func (x *exchange) sendHedged() error {
+	end := x.responseDeadline()
+	x.conn.Net.SetReadDeadline(min(x.p.opt.Clock.Now()+x.route.Retry.HedgeAfter, end))
+	_, err := x.conn.Exchange(x.appendWhole())
+	if err == fault.UpstreamResponseTimeout && !x.conn.Received() && x.p.opt.Clock.Now() < end {
+		x.conn.Net.SetReadDeadline(end)
+		if h, ok := x.openHedge(end); ok {
+			err = x.race(h)
+		} else {
+			err = x.conn.Await()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return x.passInterims()
+}
+
+// openHedge takes a place at another target and a connection to it.
+func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
+	now := x.p.opt.Clock.Now()
+	if !x.upstream.Budget.TryRetry(now) {
+		return nil, false
+	}
+	h := &hedge{choice: x.choice.Beside(), sentAt: now}
+	if x.upstream.Pick(&h.choice, now) != nil {
+		return nil, false
+	}
+	h.target = h.choice.Target
+	conn, err := h.target.Pool.Get(false, true)
+	if err != nil {
+		h.choice.Done(now, 0, 0, upstream.Failed)
+		return nil, false
+	}
+	h.conn = conn
+	conn.Net.SetReadDeadline(end)
+	x.tries++
+	x.upstream.Metrics.Retried()
+	return h, true
+}
+
+// race waits for the first of the two tries to bring a response head. The other one is
+// stopped; it says nothing of its target.
+func (x *exchange) race(h *hedge) error {
+	first := func() error { return x.conn.Await() }
+	second := func() error {
+		_, err := h.conn.Exchange(x.buffer.out)
+		return err
+	}
+	won, errFirst, errSecond := netio.First(first, second, x.conn.Net.Interrupt, h.conn.Net.Interrupt)
+	x.choice.Joined(&h.choice)
+	if won == 1 && errSecond == nil {
+		x.swap(h)
+		errFirst, errSecond = errSecond, errFirst
+	}
+	x.drop(h, errFirst, errSecond)
+	return errFirst
+}
+
+// swap makes the second try the one in hand.
+func (x *exchange) swap(h *hedge) {
+	x.choice, h.choice = h.choice, x.choice
+	x.target, h.target = h.target, x.target
+	x.conn, h.conn = h.conn, x.conn
+	x.sentAt, h.sentAt = h.sentAt, x.sentAt
+}
+
+// drop ends the try that isn't used: stopped because the other one had won, or failed.
+func (x *exchange) drop(h *hedge, won, lost error) {
+	h.conn.Break()
+	h.target.Pool.Put(h.conn)
+	now, outcome := x.p.opt.Clock.Now(), upstream.Failed
+	if won == nil && kindOf(lost, fault.Draining) == fault.Draining {
+		outcome = upstream.Nothing
+	}
+	h.choice.Done(now, now-h.sentAt, now-h.sentAt, outcome)
+}

@@ -1,0 +1,102 @@
+package exchange
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/dataplane/upstream"
+	"sentinel/internal/observe/metric"
+)
+
+// duplicate is a copy of a request that goes to another upstream beside the original. It
+// has nothing in common with its exchange any more; what becomes of it is only counted.
+type duplicate struct {
+	p       *Proxy
+	mirror  *snapshot.Mirror
+	metrics *metric.Route
+	cell    int
+	key     uint64
+	toHead  bool
+	request []byte
+	timeout time.Duration
+}
+
+// mirrorRequest sends a copy of the request to the route's mirror, if it is one of the
+// share. The original doesn't wait for it: where too many copies are under way, or the
+// content isn't at hand or too large, there is none.
+func (x *exchange) mirrorRequest() {
+	m := x.route.Mirror
+	if m == nil || rand.IntN(100) >= m.Percent {
+		return
+	}
+	if !x.whole || int64(len(x.content)) > m.BodyBytesMax || x.upgradeToken() != "" || !m.Enter() {
+		x.route.Metrics.Mirrored(metric.MirrorSkipped)
+		return
+	}
+	d := &duplicate{
+		p: x.p, mirror: m, metrics: x.route.Metrics, cell: x.req.Client.Cell, key: x.affinity(&m.Upstream.HashBy),
+		toHead:  x.req.Head.Method == message.MethodHead,
+		request: append([]byte(nil), x.appendWhole()...), timeout: x.deadline - x.req.Received,
+	}
+	go d.run()
+}
+
+func (d *duplicate) run() {
+	defer d.mirror.Leave()
+	outcome := metric.MirrorSent
+	if d.send() != upstream.OK {
+		outcome = metric.MirrorFailed
+	}
+	d.metrics.Mirrored(outcome)
+}
+
+// send sends the copy to one target and reads the answer to its end.
+func (d *duplicate) send() upstream.Outcome {
+	clock, u := d.p.opt.Clock, d.mirror.Upstream
+	began := clock.Now()
+	choice := upstream.Choice{Key: d.key}
+	if u.Pick(&choice, began) != nil {
+		return upstream.Failed
+	}
+	target := choice.Target
+	outcome := upstream.Failed
+	latency := time.Duration(0)
+	defer func() {
+		now := clock.Now()
+		choice.Done(now, max(latency, 0), now-began, outcome)
+	}()
+	conn, err := target.Pool.Get(false, true)
+	if err != nil {
+		return outcome
+	}
+	defer func() { target.Pool.Put(conn) }()
+	conn.Net.SetReadDeadline(began + d.timeout)
+	_, err = conn.Exchange(d.request)
+	for err == nil && conn.Head.Status < 200 {
+		err = conn.ReadHead()
+	}
+	if err != nil {
+		return outcome
+	}
+	latency = clock.Now() - began
+	conn.Frame(d.toHead)
+	if d.drain(conn.Buffered, conn.ReadContent) == fault.None {
+		outcome = outcomeOf(conn.Head.Status)
+		u.Metrics.Observe(d.cell, clock.Now()-began)
+	}
+	return outcome
+}
+
+// drain reads and drops the content of the answer.
+func (d *duplicate) drain(buffered func() ([]byte, bool, error), read func([]byte) ([]byte, bool, error)) fault.Kind {
+	_, end, err := buffered()
+	buf := newCopyBuffer()
+	defer buf.free()
+	for err == nil && !end {
+		_, end, err = read(buf[:])
+	}
+	return fault.Of(err)
+}
