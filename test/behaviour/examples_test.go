@@ -255,7 +255,19 @@ func TestExamplesAreFormatted(t *testing.T) {
 	}
 }
 
-// TestFullExampleIsFull checks that full.kdl shows each key that is acted on.
+// beyondFull are keys, with all below them, that full.kdl says it leaves out.
+var beyondFull = map[string]bool{
+	"health-check": true, "system.resolver": true, "route.fallback-upstream": true,
+	"route.queue-priority": true, "route.retry-policy": true, "target.srv": true,
+	"upstream.targets-file": true, "upstream.hash-key": true, "upstream.hash-load-percent": true,
+	"upstream.slow-start-secs": true, "upstream.panic-threshold-percent": true, "upstream.pass-deadline": true,
+	"upstream.sticky-cookie": true, "upstream.health-check": true, "upstream.passive-health": true,
+	"upstream.circuit-breaker": true, "upstream.queue": true, "upstream.adaptive-concurrency": true,
+	"upstream.retry-budget": true,
+}
+
+// TestFullExampleIsFull checks that full.kdl shows each key that is acted on, apart from
+// beyondFull.
 func TestFullExampleIsFull(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(repository, "examples", "full.kdl"))
 	if err != nil {
@@ -279,7 +291,7 @@ func TestFullExampleIsFull(t *testing.T) {
 		}
 		seen[block] = true
 		for _, k := range byBlock[block] {
-			if k.Pending {
+			if k.Pending || beyondFull[k.ID()] {
 				continue
 			}
 			// What is called name or value is written as an argument.
