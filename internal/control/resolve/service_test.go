@@ -95,9 +95,10 @@ func TestServiceLastGoodIsKept(t *testing.T) {
 func TestNewTargetsAreAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := hostsZone()
-		z.set(srvKey, "_http._tcp.example. 20 IN SRV 10 5 80 a.example.")
+		z.set(srvKey, "_http._tcp.example. 600 IN SRV 10 5 80 a.example.")
 		z.fail("slow.example.", dropped)
 		f := start(t, z, Options{Timeout: time.Minute}, service)
+		f.after(settleMax)
 		f.want("_http._tcp.example: 192.0.2.1:80*5")
 
 		z.set(srvKey, "_http._tcp.example. 20 IN SRV 10 5 80 slow.example.", "_http._tcp.example. 20 IN SRV 10 5 80 c.example.")

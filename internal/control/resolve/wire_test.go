@@ -172,3 +172,40 @@ func TestCloseCutsLookups(t *testing.T) {
 	r.Close()
 	r.Await(t.Context())
 }
+
+func TestVerifyAndJudge(t *testing.T) {
+	answer := func(change func(m *dns.Msg)) *dns.Msg {
+		m := new(dns.Msg).SetReply(newQuery("a.example.", dns.TypeA, true))
+		m.RecursionAvailable = true
+		change(m)
+		return m
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(m *dns.Msg)
+		err    string
+	}{
+		{"plain", func(*dns.Msg) {}, ""},
+		{"case of the name", func(m *dns.Msg) { m.Question[0].Name = "A.exAMPLE." }, ""},
+		{"query", func(m *dns.Msg) { m.Response = false }, "not an answer"},
+		{"notify", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, "not an answer"},
+		{"no question", func(m *dns.Msg) { m.Question = nil }, "not an answer"},
+		{"name", func(m *dns.Msg) { m.Question[0].Name = "b.example." }, "answer to another question"},
+		{"type", func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAAAA }, "answer to another question"},
+		{"class", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, "answer to another question"},
+		{"NXDOMAIN", func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, "name does not exist"},
+		{"REFUSED", func(m *dns.Msg) { m.Rcode = dns.RcodeRefused }, "server answers REFUSED"},
+		{"unknown code", func(m *dns.Msg) { m.Rcode = 3841 }, "server answers code 3841"},
+		{"referral", func(m *dns.Msg) { m.RecursionAvailable = false; m.Ns = records("example. 60 IN NS ns.example.") }, "server refers to others"},
+		{"empty with SOA", func(m *dns.Msg) { m.Ns = records("example. 60 IN SOA a. b. 1 2 3 4 5") }, ""},
+	} {
+		m := answer(tt.change)
+		err := verify(newQuery("a.example.", dns.TypeA, true), m)
+		if err == nil {
+			err = judge(m)
+		}
+		if got := fmt.Sprint(err); got != tt.err && (err != nil || tt.err != "") {
+			t.Errorf("%s: error = %v, want %q", tt.name, err, tt.err)
+		}
+	}
+}
