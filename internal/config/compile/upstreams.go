@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"sentinel/internal/config/schema"
 	"sentinel/internal/dataplane/balance"
@@ -38,7 +39,7 @@ func (b *builder) upstreamSettings(u *schema.Upstream) upstream.Settings {
 	s := upstream.Settings{
 		ResponseTimeout: u.Timeouts.Read.V,
 		BoundPercent:    int(u.HashLoadPercent.V), HashBy: affinity(u.HashKey.V), SlowStart: u.SlowStart.V,
-		PanicPercent: int(u.PanicThresholdPercent.V), PassDeadline: u.PassDeadline.V,
+		PanicPercent: int(u.PanicThresholdPercent.V), PassDeadline: u.PassDeadline.V, PassedLower: strings.ToLower(u.PassDeadline.V),
 		TargetRequestsMax: int(u.ConnectionPool.MaxConnections.V), RequestsMax: int(u.MaxConnections.V),
 		Sticky: b.stickyCookie(u.StickyCookie),
 	}
@@ -70,7 +71,7 @@ func (b *builder) stickyCookie(c *schema.StickyCookie) *upstream.Sticky {
 	}
 	attributes := "; Path=" + c.Path.V + "; HttpOnly"
 	if c.MaxAge.V > 0 {
-		attributes += "; Max-Age=" + strconv.Itoa(int(c.MaxAge.V.Seconds()))
+		attributes += "; Max-Age=" + strconv.Itoa(int((c.MaxAge.V+time.Second-1)/time.Second)) // 0 would end it at once
 	}
 	if c.Secure.V {
 		attributes += "; Secure"

@@ -184,6 +184,9 @@ func (x *exchange) appendHead(dst []byte, f message.Framing, length int64) []byt
 		h.Extra = append(h.Extra, '\r', '\n')
 	}
 	if name := x.upstream.PassDeadline; name != "" {
+		for i := h.FindName(x.upstream.PassedLower); i >= 0; i = h.FindName(x.upstream.PassedLower) {
+			h.Fields[i].Dropped = true // the client doesn't say how much time there is
+		}
 		h.Extra = append(append(h.Extra, name...), ": "...)
 		h.Extra = strconv.AppendInt(h.Extra, max(0, (x.deadline-x.sentAt).Milliseconds()), 10)
 		h.Extra = append(h.Extra, '\r', '\n')

@@ -34,6 +34,7 @@ type Settings struct {
 	PanicPercent int           // below so many percent of usable targets all are used; 0 never
 	Sticky       *Sticky       // nil without a sticky cookie
 	PassDeadline string        // field that tells a target the time left, in milliseconds; empty for none
+	PassedLower  string        // the same in lower case: what clients send by that name is dropped
 
 	TargetRequestsMax int // in progress at one target; 0 is no limit
 	RequestsMax       int // in progress at all targets together; 0 is no limit
