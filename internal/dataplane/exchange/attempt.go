@@ -74,7 +74,7 @@ func (x *exchange) settle(k fault.Kind) {
 	if x.headAt > 0 {
 		latency = x.headAt - x.sentAt
 	}
-	x.choice.Done(now, latency, now-x.sentAt, outcome)
+	x.choice.Done(now, latency, outcome)
 	x.upstream.Learn(now, latency, outcome)
 }
 

@@ -58,7 +58,7 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 	h.target = h.choice.Target
 	conn, err := h.target.Pool.Get(false, true)
 	if err != nil {
-		h.choice.Done(now, 0, 0, upstream.Failed)
+		h.choice.Done(now, 0, upstream.Failed)
 		return nil, false
 	}
 	h.conn = conn
@@ -102,5 +102,5 @@ func (x *exchange) drop(h *hedge, won, lost error) {
 	if won == nil && kindOf(lost, fault.Draining) == fault.Draining {
 		outcome = upstream.Nothing
 	}
-	h.choice.Done(now, now-h.sentAt, now-h.sentAt, outcome)
+	h.choice.Done(now, now-h.sentAt, outcome)
 }

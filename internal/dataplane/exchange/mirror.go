@@ -66,7 +66,7 @@ func (d *duplicate) send() upstream.Outcome {
 	latency := time.Duration(0)
 	defer func() {
 		now := clock.Now()
-		choice.Done(now, max(latency, 0), now-began, outcome)
+		choice.Done(now, max(latency, 0), outcome)
 	}()
 	conn, err := target.Pool.Get(false, true)
 	if err != nil {

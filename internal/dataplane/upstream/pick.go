@@ -148,8 +148,8 @@ const (
 )
 
 // Done ends the try at c.Target, once: its place is free again, and whoever judges the
-// target is told. latency is the time to the response head, took to the end.
-func (c *Choice) Done(now, latency, took time.Duration, o Outcome) {
+// target is told. latency is the time to the response head.
+func (c *Choice) Done(now, latency time.Duration, o Outcome) {
 	t := c.Target
 	if t == nil {
 		return
@@ -163,7 +163,7 @@ func (c *Choice) Done(now, latency, took time.Duration, o Outcome) {
 		t.failures.Add(1)
 	}
 	if t.Breaker != nil {
-		t.Breaker.Done(c.pass, now, took, breakerOutcome(o))
+		t.Breaker.Done(c.pass, now, latency, breakerOutcome(o))
 	}
 	if t.Outlier != nil {
 		t.Outlier.Done(now, outlierOutcome(o))

@@ -45,7 +45,7 @@ func (f *fixture) served(t *testing.T, n int) map[string]int {
 			continue
 		}
 		count[c.Target.Address]++
-		c.Done(0, 0, 0, OK)
+		c.Done(0, 0, OK)
 	}
 	return count
 }
@@ -127,7 +127,7 @@ func TestTriedTargetsComeLast(t *testing.T) {
 			t.Fatalf("try %d went to %s again while another target was left", try, c.Target.Address)
 		}
 		seen[c.Target.Address] = true
-		c.Done(0, 0, 0, Failed)
+		c.Done(0, 0, Failed)
 	}
 	if c.Untried() {
 		t.Error("Untried after all three were tried")
@@ -151,7 +151,7 @@ func TestFurtherTriesTakeNoTurns(t *testing.T) {
 			if try == 0 {
 				first[c.Target.Address]++
 			}
-			c.Done(0, 0, 0, Failed)
+			c.Done(0, 0, Failed)
 		}
 	}
 	if first["a"] != 5 || first["b"] != 5 {
@@ -176,7 +176,7 @@ func TestTargetLimit(t *testing.T) {
 	if got := f.Gate.Limits().Concurrent; got != 4 {
 		t.Errorf("the gate lets %d in, want 2 for each of 2 targets", got)
 	}
-	open[0].Done(0, 0, 0, OK)
+	open[0].Done(0, 0, OK)
 	if err := f.Pick(&c, 0); err != nil {
 		t.Errorf("Pick after a place got free = %v", err)
 	}
@@ -195,7 +195,7 @@ func TestBreakerTakesTargetOut(t *testing.T) {
 		if c.Target == f.targets[0] {
 			outcome = ServerError
 		}
-		c.Done(0, 0, 0, outcome)
+		c.Done(0, 0, outcome)
 	}
 	f.expect(t, 10, map[string]int{"b": 10})
 	f.targets[1].SetDrained(true, 0)
@@ -205,7 +205,7 @@ func TestBreakerTakesTargetOut(t *testing.T) {
 	if err := f.Pick(&c, 2*time.Second); err != nil {
 		t.Fatalf("Pick after the breaker's timeout = %v", err)
 	}
-	c.Done(2*time.Second, 0, 0, OK)
+	c.Done(2*time.Second, 0, OK)
 	if got := f.targets[0].Breaker.State(2 * time.Second); got != breaker.Closed {
 		t.Errorf("after a success the breaker is %v, want closed", got)
 	}
@@ -225,7 +225,7 @@ func TestEjection(t *testing.T) {
 		if c.Target == a {
 			outcome = Failed
 		}
-		c.Done(0, 0, 0, outcome)
+		c.Done(0, 0, outcome)
 	}
 	f.expect(t, 10, map[string]int{"b": 10})
 	f.Tick(11 * time.Second)
@@ -255,7 +255,7 @@ func TestStickyTarget(t *testing.T) {
 		if err := f.Pick(&c, 0); err != nil || c.Target != f.targets[2] {
 			t.Fatalf("a sticky request went to %v, %v", c.Target, err)
 		}
-		c.Done(0, 0, 0, OK)
+		c.Done(0, 0, OK)
 	}
 	f.targets[2].SetVerdict(Unhealthy, 0)
 	c := Choice{Sticky: f.targets[2].ID}
@@ -271,7 +271,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 		n := testing.AllocsPerRun(1000, func() {
 			*c = Choice{}
 			if f.Pick(c, 0) == nil {
-				c.Done(0, 0, 0, OK)
+				c.Done(0, 0, OK)
 			}
 		})
 		if n != 0 {
@@ -300,7 +300,7 @@ func BenchmarkChoice(b *testing.B) {
 			for b.Loop() {
 				*c = Choice{}
 				if u.Pick(c, 0) == nil {
-					c.Done(0, 0, 0, OK)
+					c.Done(0, 0, OK)
 				}
 			}
 		})
