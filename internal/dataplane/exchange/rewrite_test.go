@@ -30,7 +30,7 @@ func TestRewriteKeepsWhatWasMatched(t *testing.T) {
 		{"/data/x//b", []*filter.Rewrite{noX}, "/data/x/b", "/data/b", fault.None},
 	}
 	paths := route.DefaultPathPolicy()
-	x := &exchange{ln: &snapshot.Listener{Paths: paths, RewrittenPaths: paths.Rewritten()}}
+	x := &exchange{request: request{ln: &snapshot.Listener{Paths: paths, RewrittenPaths: paths.Rewritten()}}}
 	for range 2 { // the second time, buffers are there to be shared
 		for _, tt := range tests {
 			head := message.Head{Buf: []byte(tt.path), Path: message.Span{End: uint16(len(tt.path))}}

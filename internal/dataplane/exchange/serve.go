@@ -15,8 +15,22 @@ import (
 	"sentinel/internal/observe/accesslog"
 )
 
-// exchange is all that one request knows. It is pooled.
+// exchange is all that one request knows. It is pooled: what is of one request alone is
+// cleared, buffers and what is filled before it is read stay.
 type exchange struct {
+	request
+
+	vars   filter.Vars     // filled by fillVars
+	local  message.Head    // of answers made here
+	entry  accesslog.Entry // cleared by finish
+	buffer struct {
+		path, rewritten, sent, out, body, location, content []byte
+		id                                                  [32]byte
+	}
+}
+
+// request is the part of an exchange that is of one request alone.
+type request struct {
 	p   *Proxy
 	s   *snapshot.Snapshot
 	ln  *snapshot.Listener
@@ -25,10 +39,9 @@ type exchange struct {
 
 	trusted  bool
 	route    *snapshot.Route
-	path     []byte // canonical, then rewritten
-	matched  []byte // canonical, as it was matched and is logged
-	id       []byte // request id
-	vars     filter.Vars
+	path     []byte        // canonical, then rewritten
+	matched  []byte        // canonical, as it was matched and is logged
+	id       []byte        // request id
 	deadline time.Duration // of the whole exchange, on the clock
 
 	covers  bool   // deadline covers the content, too
@@ -48,13 +61,6 @@ type exchange struct {
 	fault    fault.Kind
 	received int64 // content from the client
 	sent     int64 // content to the client
-
-	local  message.Head // of answers made here
-	entry  accesslog.Entry
-	buffer struct {
-		path, rewritten, sent, out, body, location, content []byte
-		id                                                  [32]byte
-	}
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -125,9 +131,7 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 func (x *exchange) free() {
 	x.settle(x.fault)
 	x.leave()
-	b, fields, extra := x.buffer, x.local.Fields, x.local.Extra
-	*x = exchange{buffer: b}
-	x.local.Fields, x.local.Extra = fields, extra
+	x.request = request{}
 	exchanges.Put(x)
 }
 

@@ -8,7 +8,8 @@ import (
 
 // answer is the state of the response to the request in hand.
 type answer struct {
-	out       []byte
+	out       []byte // borrowed from scratch while something is written
+	scratch   *outBuffer
 	closing   bool // the connection ends after it
 	responded bool // its final head is out
 	finished  bool
@@ -19,7 +20,21 @@ type answer struct {
 	left      int64 // of a Content-Length; -1 without one
 }
 
-func (a *answer) reset() { *a = answer{out: a.out[:0]} }
+func (a *answer) reset() { *a = answer{} }
+
+// borrowOut borrows the memory that a write is put together in. It is borrowed as late and
+// given back as early as can be: what was used last is still in the processor's cache, and a
+// request that waits holds none.
+func (w *work) borrowOut() {
+	w.scratch = newOutBuffer()
+	w.out = w.scratch.b[:0]
+}
+
+func (w *work) returnOut() {
+	w.scratch.b = w.out
+	w.scratch.free()
+	w.scratch, w.out = nil, nil
+}
 
 // Interim implements message.Responder.
 func (w *work) Interim(h *message.Head) error {
@@ -32,7 +47,9 @@ func (w *work) Interim(h *message.Head) error {
 		}
 		w.content.asked = true
 	}
-	w.out = appendStatusLine(w.out[:0], h)
+	w.borrowOut()
+	defer w.returnOut()
+	w.out = appendStatusLine(w.out, h)
 	w.out = h.AppendFields(w.out)
 	w.out = append(w.out, '\r', '\n')
 	return w.write(w.out)
@@ -42,7 +59,9 @@ func (w *work) Interim(h *message.Head) error {
 func (w *work) Respond(h *message.Head, content []byte, end bool) error {
 	w.responded = true
 	w.closing = w.closing || w.req.LastOnConnection
-	w.out = appendStatusLine(w.out[:0], h)
+	w.borrowOut()
+	defer w.returnOut()
+	w.out = appendStatusLine(w.out, h)
 	w.out = h.AppendFields(w.out)
 	if h.Find(message.FieldDate) < 0 && h.Status != 101 {
 		w.out = append(w.out, "Date: "...)
@@ -94,11 +113,12 @@ func (w *work) appendConnection(h *message.Head) {
 
 // Write implements message.Responder.
 func (w *work) Write(content []byte, end bool) error {
-	w.out = w.out[:0]
 	if w.mute {
 		w.finished = w.finished || end
 		return nil
 	}
+	w.borrowOut()
+	defer w.returnOut()
 	return w.writeContent(content, end)
 }
 
@@ -145,7 +165,9 @@ func (w *work) WriteTrailers(lines []byte) error {
 		w.finished = true
 		return nil
 	}
-	w.out = AppendLastChunk(w.out[:0], lines)
+	w.borrowOut()
+	defer w.returnOut()
+	w.out = AppendLastChunk(w.out, lines)
 	w.finished = true
 	return w.write(w.out)
 }

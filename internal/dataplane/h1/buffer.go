@@ -28,3 +28,16 @@ func freeReadBuffer(b []byte) {
 		buffers.Put((*[readBufferBytes]byte)(b))
 	}
 }
+
+// outBuffer is memory that a message is put together in.
+type outBuffer struct{ b []byte }
+
+var outBuffers = sync.Pool{New: func() any { return new(outBuffer) }}
+
+func newOutBuffer() *outBuffer { return outBuffers.Get().(*outBuffer) }
+
+func (o *outBuffer) free() {
+	if cap(o.b) <= writeBufferBytesMax {
+		outBuffers.Put(o)
+	}
+}

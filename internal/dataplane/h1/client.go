@@ -44,9 +44,17 @@ func NewClient(nc *netio.Conn, l *ClientLimits) *Client {
 		lim: limits{headBytesMax: l.HeadBytesMax, fieldsMax: l.FieldsMax}}
 }
 
+// Room implements netio.Room: a buffer is borrowed when the first bytes of the response are
+// there, so that an upstream that takes its time costs none.
+func (c *Client) Room() []byte {
+	if c.buf == nil {
+		c.buf = newReadBuffer(c.lim.headBytesMax)
+	}
+	return c.buf[c.end:]
+}
+
 // Begin readies c for an exchange.
 func (c *Client) Begin() {
-	c.buf = newReadBuffer(c.lim.headBytesMax)
 	c.begin, c.end, c.left = 0, 0, 0
 	c.interims = c.interimMax
 	c.received, c.complete = false, false
@@ -69,7 +77,7 @@ func (c *Client) Received() bool { return c.received }
 
 // Exchange writes a whole request and waits for the head of its response.
 func (c *Client) Exchange(request []byte) (written int, err error) {
-	written, n, err := c.Net.WriteThenRead(request, c.buf)
+	written, n, err := c.Net.WriteThenRead(request, c)
 	if err != nil {
 		c.broken = true
 		if written < len(request) {
@@ -125,7 +133,7 @@ func (c *Client) readHead() error {
 
 // fill waits for more bytes behind those there are.
 func (c *Client) fill() error {
-	n, err := c.Net.Read(c.buf[c.end:])
+	n, err := c.Net.Read(c.Room())
 	if err != nil {
 		c.broken = true
 		return c.readSide(err)

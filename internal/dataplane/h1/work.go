@@ -50,13 +50,9 @@ func (w *work) apply(set *Settings) {
 // free gives w and its buffer back.
 func (w *work) free() {
 	freeReadBuffer(w.buf)
-	out := w.out
-	if cap(out) > writeBufferBytesMax {
-		out = nil
-	}
 	fields, extra, decoder := w.req.Head.Fields, w.req.Head.Extra, w.content.decoder
 	*w = work{}
-	w.out, w.req.Head.Fields, w.req.Head.Extra = out[:0], fields[:0], extra[:0]
+	w.req.Head.Fields, w.req.Head.Extra = fields[:0], extra[:0]
 	w.content.decoder.keep = decoder.keep[:0]
 	works.Put(w)
 }

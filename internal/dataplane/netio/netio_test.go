@@ -71,10 +71,15 @@ func TestInterrupt(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err != ErrInterrupted {
 		t.Fatalf("Read = %v, want %v", err, ErrInterrupted)
 	}
-	if _, _, err := c.WriteThenRead([]byte("x"), make([]byte, 1)); err != ErrInterrupted {
+	if _, _, err := c.WriteThenRead([]byte("x"), into(make([]byte, 1))); err != ErrInterrupted {
 		t.Errorf("WriteThenRead = %v, want %v", err, ErrInterrupted)
 	}
 }
+
+// into is a Room that is there from the start.
+type into []byte
+
+func (b into) Room() []byte { return b }
 
 func TestWriteThenRead(t *testing.T) {
 	k := startClock(t)
@@ -83,7 +88,7 @@ func TestWriteThenRead(t *testing.T) {
 	big := bytes.Repeat([]byte("abcdefgh"), 1<<10)
 	in := make([]byte, 4)
 	for i := range 3 {
-		written, n, err := c.WriteThenRead(big, in)
+		written, n, err := c.WriteThenRead(big, into(in))
 		if written != len(big) || n == 0 || err != nil {
 			t.Fatalf("round %d: WriteThenRead = %d, %d, %v", i, written, n, err)
 		}
@@ -102,7 +107,7 @@ func TestWriteThenReadOfClosedPeer(t *testing.T) {
 	c, peer := pair(t, k)
 	c.SetReadDeadline(k.Now() + 5*time.Second)
 	peer.Close()
-	_, n, err := c.WriteThenRead([]byte("x"), make([]byte, 1))
+	_, n, err := c.WriteThenRead([]byte("x"), into(make([]byte, 1)))
 	if n != 0 || err == nil || err == ErrTimeout {
 		t.Errorf("WriteThenRead = %d, %v, want an error at once", n, err)
 	}

@@ -56,21 +56,28 @@ func (c *Conn) Waiting(now int64) {
 
 // writeThenRead is the state of one WriteThenRead call.
 type writeThenRead struct {
-	out, in []byte
+	out     []byte
+	into    Room
 	written int
 	n       int
 	wrote   bool
 	err     error
 }
 
+// Room gives the memory for an answer when it is there, so that a wait holds none.
+type Room interface {
+	// Room returns the buffer to read into, the same one until it is used up.
+	Room() []byte
+}
+
 // WriteThenRead writes all of out and waits for the first bytes of the answer, which it
-// reads into in. written tells how much of out went out. It may be called only where the
+// reads into the room there is. written tells how much of out went out. It may be called only where the
 // peer sends nothing before it has got out: bytes that lie there already are still seen,
 // a FIN that does is not (see Alive).
-func (c *Conn) WriteThenRead(out, in []byte) (written, n int, err error) {
+func (c *Conn) WriteThenRead(out []byte, into Room) (written, n int, err error) {
 	if c.tcp == nil {
 		if written, err = c.Write(out); err == nil {
-			n, err = c.Read(in)
+			n, err = c.Read(into.Room())
 		}
 		return written, n, err
 	}
@@ -78,7 +85,7 @@ func (c *Conn) WriteThenRead(out, in []byte) (written, n int, err error) {
 		c.onPair = c.pairReady
 	}
 	p := &c.pair
-	*p = writeThenRead{out: out, in: in}
+	*p = writeThenRead{out: out, into: into}
 	for {
 		err = c.raw.Read(c.onPair)
 		if err == nil {
@@ -105,7 +112,7 @@ func (c *Conn) pairReady(uintptr) bool {
 		}
 		return false
 	}
-	p.n, p.err = c.rawRead(p.in)
+	p.n, p.err = c.rawRead(p.into.Room())
 	if p.err == ErrAgain {
 		p.err = nil
 		return false
