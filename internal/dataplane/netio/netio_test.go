@@ -220,6 +220,45 @@ func TestTransferEndsEarly(t *testing.T) {
 	}
 }
 
+// A source that becomes slow is followed byte by byte: what has come isn't kept back until
+// there is a batch of it.
+func TestTransferFollowsSlowSource(t *testing.T) {
+	k := startClock(t)
+	src, origin := pair(t, k)
+	dst, client := pair(t, k)
+	const total = 4 * batchBytes
+	done := make(chan error, 1)
+	go func() {
+		n, readErr, writeErr := Transfer(dst, src, total, Patience{Silence: 10 * time.Second})
+		done <- errors.Join(readErr, writeErr)
+		if n != total {
+			t.Errorf("Transfer moved %d bytes, want %d", n, total)
+		}
+	}()
+	piece := make([]byte, total/4)
+	for sent := 0; sent < total; {
+		size := 1000 // a trickle after a burst
+		if sent == 0 || sent >= total/2 {
+			size = min(len(piece), total-sent)
+		}
+		go origin.Write(piece[:size])
+		client.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.ReadFull(client, make([]byte, size)); err != nil {
+			t.Fatalf("after %d bytes: a piece of %d did not arrive: %v", sent, size, err)
+		}
+		sent += size
+		if sent > total/4+3000 && sent < total/2 {
+			rest := total/2 - sent
+			go origin.Write(make([]byte, rest))
+			io.ReadFull(client, make([]byte, rest))
+			sent = total / 2
+		}
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Transfer = %v", err)
+	}
+}
+
 func TestTransferSilence(t *testing.T) {
 	k := startClock(t)
 	src, _ := pair(t, k)

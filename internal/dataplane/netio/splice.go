@@ -28,6 +28,15 @@ func (p Patience) from(now time.Duration) time.Duration {
 
 func (p Patience) over(now time.Duration) bool { return p.Until > 0 && now >= p.Until }
 
+const (
+	// batchBytes is how many bytes a transfer waits for before it moves them: a source that
+	// is quicker than we are else wakes everybody for every piece.
+	batchBytes = 256 << 10
+	// batchPatience is how long it waits for so many. A source that is slower is followed
+	// byte by byte from then on.
+	batchPatience = 50 * time.Millisecond
+)
+
 // Transfer moves n bytes from src to dst, inside the kernel where both are TCP. It returns
 // how many bytes were moved and which side failed: readErr is io.EOF when src ended early.
 //
@@ -36,15 +45,21 @@ func Transfer(dst, src *Conn, n int64, wait Patience) (total int64, readErr, wri
 	r := &dst.source
 	r.R = src.nc
 	defer func() { r.R = nil }()
-	src.SetReadDeadline(wait.from(src.clock.Now()))
 	dst.startWaitingForRoom()
 	defer dst.write.deadline.Store(0)
+	batch := newBatch(src, n)
+	defer batch.end()
+	quiet := src.clock.Now()
 	for total < n {
-		r.N = n - total
+		r.N = batch.next(n - total)
+		src.SetReadDeadline(batch.deadline(wait.from(quiet)))
 		k, err := dst.readFrom(r)
 		total += k
+		if k > 0 {
+			quiet = src.clock.Now()
+		}
 		switch {
-		case err == nil && total < n:
+		case err == nil && r.N > 0:
 			return total, io.EOF, nil
 		case err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -54,15 +69,71 @@ func Transfer(dst, src *Conn, n int64, wait Patience) (total int64, readErr, wri
 			return total, err, nil
 		case dst.expired(&dst.write):
 			return total, nil, dst.woken(&dst.write, err)
-		default:
-			err = src.woken(&src.read, err)
-			if err != nil && (err != ErrTimeout || k == 0 || wait.over(src.clock.Now())) {
+		case batch.impatient():
+			if err = src.woken(&src.read, err); err != nil && err != ErrTimeout {
 				return total, err, nil
 			}
-			src.SetReadDeadline(wait.from(src.clock.Now()))
+		default:
+			if err = src.woken(&src.read, err); err != nil && (err != ErrTimeout || k == 0 || wait.over(src.clock.Now())) {
+				return total, err, nil
+			}
 		}
 	}
 	return total, nil, nil
+}
+
+// batch makes the kernel wake a transfer only when many bytes are there.
+type batch struct {
+	src  *Conn
+	size int64 // bytes that are waited for; 0 once there is no batching
+}
+
+func newBatch(src *Conn, n int64) batch {
+	b := batch{src: src}
+	if src.tcp != nil && n >= 2*batchBytes {
+		b.want(batchBytes)
+	}
+	return b
+}
+
+// want sets for how many bytes the kernel wakes us.
+func (b *batch) want(n int64) {
+	b.size = n
+	unix.SetsockoptInt(int(b.src.fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, int(max(n, 1)))
+}
+
+// next returns how many of the bytes left to move at once.
+func (b *batch) next(left int64) int64 {
+	if b.size == 0 {
+		return left
+	}
+	if left < b.size {
+		b.want(left)
+	}
+	return min(left, b.size)
+}
+
+// deadline returns the earlier of at and the end of our patience.
+func (b *batch) deadline(at time.Duration) time.Duration {
+	if b.size == 0 {
+		return at
+	}
+	return min(at, b.src.clock.Now()+batchPatience)
+}
+
+// impatient ends batching after a wait that was too long, and reports whether there was any.
+func (b *batch) impatient() bool {
+	if b.size == 0 {
+		return false
+	}
+	b.want(0)
+	return true
+}
+
+func (b *batch) end() {
+	if b.size > 0 {
+		b.want(0)
+	}
 }
 
 func (c *Conn) readFrom(r *io.LimitedReader) (int64, error) {
