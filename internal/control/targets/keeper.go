@@ -58,7 +58,8 @@ type Keeper struct {
 	mu struct {
 		sync.Mutex
 		resolver *resolve.Resolver
-		settings schema.Resolver // of resolver
+		settings schema.Resolver                 // of resolver
+		handed   map[question][]resolve.Endpoint // what resolvers before it knew
 		sources  []resolve.Source
 		checks   map[string]*probe.Check // by upstream
 		drains   map[drainKey]*drain
@@ -101,19 +102,23 @@ func (k *Keeper) Prepare(cfg *schema.Config) (commit, abort func()) {
 	sources := sourcesOf(cfg)
 	k.mu.Lock()
 	old, next := k.mu.resolver, k.mu.resolver
-	before := k.mu.sources
-	if next == nil || !sameResolver(&k.mu.settings, &cfg.System.Resolver) {
-		next = k.newResolver(&cfg.System.Resolver)
-	}
-	k.mu.resolver = next
+	before, handed := k.mu.sources, k.mu.handed
+	change := next == nil || !sameResolver(&k.mu.settings, &cfg.System.Resolver)
 	k.mu.Unlock()
+	if change {
+		next = k.newResolver(&cfg.System.Resolver)
+		known := k.handOver(before)
+		k.mu.Lock()
+		k.mu.resolver, k.mu.handed = next, known
+		k.mu.Unlock()
+	}
 	next.Set(append(append([]resolve.Source(nil), before...), sources...))
 	ctx, cancel := context.WithTimeout(context.Background(), firstAnswers)
 	defer cancel()
 	next.Await(ctx)
 	abort = func() {
 		k.mu.Lock()
-		k.mu.resolver = old
+		k.mu.resolver, k.mu.handed = old, handed
 		k.mu.Unlock()
 		switch {
 		case old == next:

@@ -1,6 +1,8 @@
 package targets
 
 import (
+	"slices"
+
 	"sentinel/internal/config/compile"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/resolve"
@@ -45,16 +47,56 @@ func sourceOf(s compile.Source) resolve.Source {
 	return resolve.Source{Upstream: s.Upstream, Kind: kinds[s.Kind], Value: s.Value, Weight: s.Weight}
 }
 
-// Lookup returns the addresses behind a source as they are known now. One that has a name of
-// its own is called by it; where several share a name, each is called by its address.
-func (k *Keeper) Lookup(s compile.Source) ([]compile.Address, bool) {
+// question is what a source asks for, whichever upstream it belongs to.
+type question struct {
+	kind  resolve.Kind
+	value string
+}
+
+func questionOf(s resolve.Source) question { return question{s.Kind, s.Value} }
+
+// handOver returns what is known of sources, for the resolver that comes next: a reload
+// that changes how names are looked up, while no server answers, must lose no targets.
+func (k *Keeper) handOver(sources []resolve.Source) map[question][]resolve.Endpoint {
+	known := make(map[question][]resolve.Endpoint, len(sources))
+	for _, s := range sources {
+		if endpoints, ok := k.known(s); ok {
+			known[questionOf(s)] = endpoints
+		}
+	}
+	return known
+}
+
+// known returns the endpoints behind a source, from the resolver or, until that has learned
+// any itself, from those before it.
+func (k *Keeper) known(s resolve.Source) ([]resolve.Endpoint, bool) {
 	k.mu.Lock()
 	r := k.mu.resolver
 	k.mu.Unlock()
 	if r == nil {
 		return nil, false
 	}
-	endpoints, ok := r.Lookup(sourceOf(s))
+	endpoints, ok := r.Lookup(s)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ok {
+		delete(k.mu.handed, questionOf(s))
+		return endpoints, true
+	}
+	handed, ok := k.mu.handed[questionOf(s)]
+	endpoints = slices.Clone(handed)
+	for i := range endpoints {
+		if s.Kind == resolve.Name {
+			endpoints[i].Weight = s.Weight
+		}
+	}
+	return endpoints, ok
+}
+
+// Lookup returns the addresses behind a source as they are known now. One that has a name of
+// its own is called by it; where several share a name, each is called by its address.
+func (k *Keeper) Lookup(s compile.Source) ([]compile.Address, bool) {
+	endpoints, ok := k.known(sourceOf(s))
 	times := make(map[string]int, len(endpoints))
 	for _, e := range endpoints {
 		times[e.Name]++
