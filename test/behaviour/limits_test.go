@@ -177,6 +177,9 @@ func TestSystemKeys(t *testing.T) {
 					t.Errorf("the upstream gets %q, want no %q", head, no)
 				}
 			}
+			if r := p.do("CONNECT", "example.com:443"); !strings.Contains(string(r.Raw), "\r\nX-Id: ") {
+				t.Errorf("an answer of the proxy's own has no X-Id: %q", r.Raw)
+			}
 		})
 	}
 }

@@ -170,8 +170,9 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 		sr.ReadTimeout = r.Timeouts.Read.V
 	}
 	for _, p := range r.Matches.Paths {
-		sr.OwnsHealth = sr.OwnsHealth || p.V == "/health"
-		sr.OwnsReady = sr.OwnsReady || p.V == "/ready"
+		path := b.canonicalPath(p.V, p.From)
+		sr.OwnsHealth = sr.OwnsHealth || path == "/health"
+		sr.OwnsReady = sr.OwnsReady || path == "/ready"
 	}
 	for _, token := range r.AllowUpgrade {
 		sr.Upgrades = append(sr.Upgrades, strings.ToLower(token.V))

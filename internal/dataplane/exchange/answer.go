@@ -27,7 +27,7 @@ func (x *exchange) fail(k fault.Kind) error {
 	h := x.localHead(row.Status)
 	h.Add("Content-Type", []byte(form.ContentType()))
 	h.Add("Cache-Control", noStore)
-	h.Add("X-Request-Id", x.id)
+	h.Add(x.s.Identity.RequestIDField, x.id)
 	if row.RetryAfter > 0 {
 		h.Extra = append(h.Extra, "Retry-After: "...)
 		h.Extra = strconv.AppendInt(h.Extra, int64(row.RetryAfter), 10)

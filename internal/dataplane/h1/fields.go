@@ -100,7 +100,7 @@ func note(h *message.Head, s *section, id message.FieldID, value []byte) error {
 			return fault.BadFraming
 		}
 		s.codings++
-		s.unknown = !message.EqualFold(value, "chunked")
+		return s.noteCodings(value)
 	case message.FieldConnection:
 		noteConnection(h, s, value)
 	case message.FieldHost:
@@ -151,5 +151,24 @@ func frame(h *message.Head, s *section) error {
 		return fault.UnsupportedCoding
 	}
 	h.Framing, h.ContentLength = message.Chunked, -1
+	return nil
+}
+
+// noteCodings takes note of a Transfer-Encoding. Content that doesn't end with one chunked
+// coding has no length that two readers agree on (RFC 9112 sections 6.3 and 7.1).
+func (s *section) noteCodings(value []byte) error {
+	if message.EqualFold(value, "chunked") {
+		return nil
+	}
+	s.unknown = true
+	comma := bytes.LastIndexByte(value, ',')
+	if comma < 0 || !message.EqualFold(message.TrimSpace(value[comma+1:]), "chunked") {
+		return fault.BadFraming
+	}
+	for coding := range bytes.SplitSeq(value[:comma], []byte(",")) {
+		if message.EqualFold(message.TrimSpace(coding), "chunked") {
+			return fault.BadFraming
+		}
+	}
 	return nil
 }
