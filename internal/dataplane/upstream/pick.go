@@ -168,7 +168,7 @@ func (c *Choice) Done(now, latency time.Duration, o Outcome) {
 	if t.Outlier != nil {
 		t.Outlier.Done(now, outlierOutcome(o))
 	}
-	if c.up.stale.Load() {
+	if c.up.stale() {
 		c.up.Refresh(now)
 	}
 }

@@ -78,7 +78,12 @@ type Shared struct {
 	// Adaptive is the learned limit of requests in progress; nil without one.
 	Adaptive atomic.Pointer[queue.Adaptive]
 
-	stale atomic.Bool // something was learned that the view doesn't show yet
+	lessons     atomic.Uint64 // how often something was learned that views are to show
+	generations atomic.Uint64 // how many there were
+	// serving is the newest generation that got targets. Older ones end with their requests:
+	// what those learn is for it, too.
+	serving atomic.Pointer[Upstream]
+	state   atomic.Int32 // the state that was told last
 }
 
 // NewShared returns what a new upstream begins with. pending is told how many requests join
@@ -96,7 +101,7 @@ const (
 
 // Learned says that the view is to be built anew: a breaker or an ejection has changed. It
 // may be called from inside of either, whoever called them refreshes.
-func (s *Shared) Learned() { s.stale.Store(true) }
+func (s *Shared) Learned() { s.lessons.Add(1) }
 
 // Upstream is one generation of a named set of targets.
 type Upstream struct {
@@ -105,13 +110,14 @@ type Upstream struct {
 	Settings
 	*Shared
 
-	notify func(Change)
-	view   atomic.Pointer[view]
+	notify     func(Change)
+	generation uint64
+	view       atomic.Pointer[view]
+	seen       atomic.Uint64 // of Shared.lessons, in the view
 
 	mu struct {
 		sync.Mutex
 		targets []*Target
-		state   string
 	}
 }
 
@@ -126,14 +132,19 @@ type Change struct {
 
 // New returns an upstream. notify is told of changes; it must not wait.
 func New(name string, s Settings, shared *Shared, notify func(Change)) *Upstream {
-	u := &Upstream{Name: name, Settings: s, Shared: shared, notify: notify}
-	u.mu.state = stateNormal
+	u := &Upstream{Name: name, Settings: s, Shared: shared, notify: notify, generation: shared.generations.Add(1)}
 	u.view.Store(&view{policy: balance.New(s.Balance, nil, &shared.State, balance.Options{})})
 	return u
 }
 
-// SetTargets replaces the targets. Requests in progress keep the ones they have.
+// SetTargets replaces the targets. Requests in progress keep the ones they have. The newest
+// generation that has got targets is the one that serves.
 func (u *Upstream) SetTargets(targets []*Target, now time.Duration) {
+	for s := u.serving.Load(); s == nil || s.generation < u.generation; s = u.serving.Load() {
+		if u.serving.CompareAndSwap(s, u) {
+			break
+		}
+	}
 	u.mu.Lock()
 	u.mu.targets = targets
 	u.mu.Unlock()

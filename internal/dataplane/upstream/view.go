@@ -15,34 +15,51 @@ type view struct {
 	weights []int // of the targets, as the policy has them
 	policy  balance.Policy
 	again   balance.Policy // for further tries: they take no turns away
+	places  int            // requests that the targets take at once; 0 is no limit
 	panics  bool
 	ramping bool // a target is in its slow start
 	waiting bool // a target is ejected or a breaker open: time alone can change the view
 }
 
-// Refresh builds the view anew from what is known now.
+// Refresh builds the view anew from what is known now. Where another generation serves, its
+// view is built, too: whoever learned something may be a request that came before a reload.
 func (u *Upstream) Refresh(now time.Duration) {
-	u.stale.Store(false)
+	u.seen.Store(u.lessons.Load())
 	u.mu.Lock()
 	v := u.build(now)
 	u.view.Store(v)
-	before := u.mu.state
-	u.mu.state = v.state()
+	serving := u.serving.Load()
+	if serving != nil && serving != u {
+		u.mu.Unlock()
+		serving.Refresh(now)
+		return
+	}
+	u.setPlaces(v.places)
+	from, to := state(u.state.Swap(int32(v.state()))), v.state()
 	all, usable := len(u.mu.targets), u.usableLocked(now)
 	u.mu.Unlock()
-	if before != v.state() && u.notify != nil {
-		u.notify(u.change(before, v.state(), usable, all))
+	if from != to && u.notify != nil {
+		u.notify(u.change(from, to, usable, all))
 	}
 }
 
+// stale reports whether something was learned that the view doesn't show yet.
+func (u *Upstream) stale() bool { return u.seen.Load() != u.lessons.Load() }
+
+// state is how an upstream stands. It outlives reloads, so that a change is told once.
+type state int32
+
 // The states of an upstream.
 const (
-	stateNormal = "normal"
-	statePanic  = "panic" // too few targets are usable, so all are used
-	stateDown   = "down"  // no target takes requests
+	stateNormal state = iota
+	statePanic        // too few targets are usable, so all are used
+	stateDown         // no target takes requests
 )
 
-func (v *view) state() string {
+// String returns the state as events name it.
+func (s state) String() string { return [...]string{"normal", "panic", "down"}[s] }
+
+func (v *view) state() state {
 	switch {
 	case v.panics:
 		return statePanic
@@ -53,14 +70,14 @@ func (v *view) state() string {
 }
 
 // change describes a change of the upstream's state.
-func (u *Upstream) change(from, to string, usable, all int) Change {
-	c := Change{Kind: "panic", Upstream: u.Name, From: from, To: to, Worse: to != stateNormal,
+func (u *Upstream) change(from, to state, usable, all int) Change {
+	c := Change{Kind: "panic", Upstream: u.Name, From: from.String(), To: to.String(), Worse: to > from,
 		Cause: fmt.Sprintf("%d of %d targets usable", usable, all)}
-	switch {
-	case from == stateDown || to == stateDown:
-		c.Kind, c.Worse = "upstream", to == stateDown
-	case to == statePanic:
+	if to == statePanic {
 		c.Cause += fmt.Sprintf(", below %d percent: all are used", u.PanicPercent)
+	}
+	if from == stateDown || to == stateDown {
+		c.Kind = "upstream"
 	}
 	return c
 }
@@ -73,7 +90,7 @@ func (u *Upstream) Tick(now time.Duration) {
 			t.Metrics.SetBreaker(BreakerMetric(t.Breaker.State(now)))
 		}
 	}
-	if v := u.view.Load(); v.ramping || v.waiting || u.stale.Load() {
+	if v := u.view.Load(); v.ramping || v.waiting || u.stale() {
 		u.Refresh(now)
 	}
 }
@@ -108,11 +125,10 @@ func (u *Upstream) build(now time.Duration) *view {
 	return v
 }
 
-// weigh gives the policy its members and the gate its places.
+// weigh gives the policy its members and counts the places of the targets.
 func (u *Upstream) weigh(v *view, now time.Duration) {
 	members := make([]balance.Member, len(v.targets))
 	v.weights = make([]int, len(v.targets))
-	places := 0
 	for i, t := range v.targets {
 		w := t.Weight
 		since := time.Duration(t.since.Load())
@@ -128,14 +144,13 @@ func (u *Upstream) weigh(v *view, now time.Duration) {
 			v.waiting = true
 			continue
 		}
-		places += u.TargetRequestsMax
+		v.places += u.TargetRequestsMax
 	}
 	v.policy = balance.New(u.Balance, members, &u.State, balance.Options{BoundPercent: u.BoundPercent})
 	v.again = v.policy
 	if u.Balance == balance.RoundRobin {
 		v.again = balance.New(balance.Random, members, &u.State, balance.Options{})
 	}
-	u.setPlaces(places)
 }
 
 // weightScale gives a slow start steps between nothing and a weight of 1.
