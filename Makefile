@@ -1,6 +1,6 @@
 # The two commands of the README: make demo, make test.
 
-.PHONY: build demo test test-short fuzz lint format soak
+.PHONY: build demo test test-short fuzz lint format soak chaos
 build:
 	go build -o bin/ ./cmd/sentinel ./tools/demo-origin
 
@@ -34,5 +34,11 @@ fuzz:
 
 soak: build
 	SENTINEL_SOAK=10m go test -timeout 30m -run Soak ./test/system
+
+# Origins that die, hang and lie, one at a time and then all, under a steady load.
+CHAOS := 3m
+CHAOS_RATE := 2000
+chaos:
+	SENTINEL_CHAOS=$(CHAOS) SENTINEL_CHAOS_RATE=$(CHAOS_RATE) go test -count=1 -v -timeout 20m -run Chaos ./test/chaos
 
 include bench/bench.mk
