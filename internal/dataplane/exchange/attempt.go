@@ -222,7 +222,8 @@ func (x *exchange) sendStreaming() error {
 	if err == nil {
 		err = x.passInterims()
 	}
-	if !pump.Done() { // an early response, or an upstream that is gone: nobody wants the rest
+	abandoned := !pump.Done()
+	if abandoned { // an early response, or an upstream that is gone: nobody wants the rest
 		x.abandonContent()
 	}
 	pumpErr := pump.Wait()
@@ -230,10 +231,10 @@ func (x *exchange) sendStreaming() error {
 	if pumpErr != nil {
 		x.conn.Break()
 	}
-	if pumpErr != nil && err != nil {
+	if pumpErr != nil && err != nil && (!abandoned || err == netio.ErrInterrupted) {
 		return preferClient(pumpErr, err)
 	}
-	return err
+	return err // not what the pump says: its wait ended because we ended it
 }
 
 // abandonContent ends both waits of the pump.
@@ -287,7 +288,7 @@ func (x *exchange) pump(moved *int64) error {
 			return fault.UpstreamWriteFailed
 		}
 	}
-	x.conn.Net.SetReadDeadline(x.contentDeadline(min(x.silence(), x.deadline-x.req.Received)))
+	x.conn.Net.SetReadDeadline(x.contentDeadline(min(x.headWait(), x.deadline-x.req.Received)))
 	return nil
 }
 

@@ -91,11 +91,15 @@ func (x *exchange) leave() {
 // with k, or with a response. What it says yes to is taken out of the retry budget, unless
 // no target has seen anything of the request.
 func (x *exchange) again(k fault.Kind, try int) bool {
-	now := x.p.opt.Clock.Now()
-	if try >= x.route.Retry.Attempts || now >= x.deadline || x.choice.Refused() || !x.mayRepeat(k) {
+	now, p := x.p.opt.Clock.Now(), x.route.Retry
+	unsent := k != fault.None && k.Row().Unsent
+	switch {
+	case try >= p.Attempts || now >= x.deadline || x.choice.Refused() || !x.mayRepeat(k):
 		return false
+	case unsent:
+		return p.On&retry.ConnectFailure != 0
 	}
-	return k != fault.None && k.Row().Unsent || x.upstream.Budget.TryRetry(now)
+	return x.upstream.Budget.TryRetry(now)
 }
 
 // mayFailOver reports whether the fallback may have the request.
@@ -110,7 +114,7 @@ func (x *exchange) mayRepeat(k fault.Kind) bool {
 		return k.Side() == fault.SideUpstream && (x.whole || !x.req.Content.Started())
 	}
 	p := x.route.Retry
-	if !x.whole || !p.NonIdempotent && !x.req.Head.Method.Idempotent() {
+	if !x.whole || int64(len(x.content)) > p.BodyBytesMax || !p.NonIdempotent && !x.req.Head.Method.Idempotent() {
 		return false
 	}
 	if k == fault.None {
@@ -156,11 +160,15 @@ func (x *exchange) contentDeadline(silence time.Duration) time.Duration {
 // responseDeadline is when the wait for a response head ends: by silence, with the try, or
 // with the whole exchange.
 func (x *exchange) responseDeadline() time.Duration {
-	wait := x.silence()
+	return min(x.p.opt.Clock.Now()+x.headWait(), x.deadline)
+}
+
+// headWait is how long a try may wait for the response head once its request is sent.
+func (x *exchange) headWait() time.Duration {
 	if t := x.route.Retry.PerTry; t > 0 {
-		wait = min(wait, t)
+		return min(x.silence(), t)
 	}
-	return min(x.p.opt.Clock.Now()+wait, x.deadline)
+	return x.silence()
 }
 
 // bodyBytesMax is how much content the request may have; 0 is no limit.
