@@ -10,15 +10,17 @@
 //	                        full again                moves right by one interval a request,
 //	                                                  and comes nearer by itself
 //
-// A table holds the moments of one rule, in sets of seven that a key's hash leads to: one
-// mutex, seven keys, seven moments, seven counts of refusals, on two cache lines. A key whose
-// moment has passed is as good as one never seen, so nothing expires or sweeps: its place is
-// taken when it is wanted. Where a set is full of keys in debt, the one closest to full credit
-// gives way; one that is blocked does so only where all are, and then the one that was refused
-// least. So a flood of new keys pushes out its own, not the one that hammers.
+// A table holds the moments of one rule, in sets of seven places that a key's hash leads to:
+// seven keys and counts of refusals on one cache line, seven moments on the next. A few
+// mutexes, each for many sets, stay in the cache. A key whose moment has passed is as good as
+// one never seen, so nothing expires or sweeps: its place is taken when it is wanted. Where a
+// set is full of keys in debt, the one closest to full credit gives way; one that is blocked
+// does so only where all are, and then the one that was refused least. So a flood of new keys
+// pushes out its own, not the one that hammers.
 //
 // Memory is 128 bytes for seven entries, taken by NewTable and never after: 1.2 MB for the
-// default of 65,536.
+// default of 65,536, and 16 KB for the mutexes. A decision takes about 30 ns, and one fetch
+// from memory where the set is in no cache.
 //
 // Moments are in ticks, of which a nanosecond has as many as make the interval of the rule a
 // whole number, and 32 where that would take more; then the interval is rounded up, which

@@ -112,11 +112,11 @@ func (m *meter) describe(d *Decision, base, full, ask uint64) {
 }
 
 // carry returns when a credit of this meter is full again that was so at full by another
-// meter. What has been spent stays, up to the whole burst. It isn't 0, which is nobody's.
+// meter. What has been spent stays, up to the whole burst.
 func (m *meter) carry(full uint64, other *meter, now time.Duration) uint64 {
 	base := other.ticks(now)
 	if full <= base {
-		return 1
+		return 0
 	}
 	spent := divideUp(full-base, m.interval, other.interval)
 	return m.ticks(now) + min(spent, m.window)

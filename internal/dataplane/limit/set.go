@@ -2,38 +2,43 @@ package limit
 
 import (
 	"math"
-	"sync"
 	"time"
 )
 
-// set is where the keys of one range of hashes share seven places.
+const ways = 7 // places of a set, so that it is two cache lines
+
+// set is where the keys of one range of hashes share seven places. Its shard's mutex guards it.
 type set struct {
-	mu      sync.Mutex
-	keys    [ways]uint64
-	full    [ways]uint64 // when the credit is full again, in ticks; 0: the place was never used
+	keys    [ways]uint64 // 0 where the place was never used
 	refused [ways]uint8  // how often, up to 255
-	meter   uint8        // index into Table.meters
+	_       [1]byte
+	full    [ways]uint64 // when the credit is full again, in ticks
+	_       [8]byte
 }
 
 // findLocked returns where a key is, or -1, and when its credit is full again, not before
-// base.
+// base. It looks at all places, because guessing where the key is costs more.
 func (s *set) findLocked(key, base uint64) (way int, full uint64) {
-	for i, k := range s.keys {
-		if k == key && s.full[i] != 0 {
-			return i, max(s.full[i], base)
+	way = -1
+	for i, k := range &s.keys {
+		if k == key {
+			way = i
 		}
 	}
-	return -1, base
+	if way < 0 {
+		return way, base
+	}
+	return way, max(s.full[way], base)
 }
 
 // insertLocked gives a new key the place that matters least at base.
 func (s *set) insertLocked(key, base uint64, m *meter, c *counts) int {
 	way := s.placeLocked(base, base+m.window-m.interval)
 	switch {
-	case s.full[way] == 0:
-		c.used.Add(1)
+	case s.keys[way] == 0:
+		c.used++
 	case s.full[way] > base:
-		c.evicted.Add(1)
+		c.evicted++
 	}
 	s.keys[way], s.refused[way] = key, 0
 	return way
@@ -41,29 +46,27 @@ func (s *set) insertLocked(key, base uint64, m *meter, c *counts) int {
 
 // placeLocked returns the first place with full credit at base or, where there is none, the
 // one to give up. Those that are full after edge are blocked.
-func (s *set) placeLocked(base, edge uint64) int {
-	best := 0
-	for i, full := range s.full {
-		if full <= base {
-			return i
+func (s *set) placeLocked(base, edge uint64) (way int) {
+	least := ^uint64(0)
+	for i, full := range &s.full {
+		w := weight(full, base, edge, s.refused[i])
+		if w < least {
+			way = i
 		}
-		if s.yieldsLocked(i, best, edge) {
-			best = i
-		}
+		least = min(least, w)
 	}
-	return best
+	return way
 }
 
-// yieldsLocked reports whether place i is to be given up before place j.
-func (s *set) yieldsLocked(i, j int, edge uint64) bool {
-	blocked := s.full[i] > edge
-	if blocked != (s.full[j] > edge) {
-		return !blocked
+// weight orders places by how much they matter: 0 with full credit, then by debt, and above
+// all of those the blocked ones by refusals and then by debt, to 128 ticks.
+func weight(full, base, edge uint64, refused uint8) uint64 {
+	debt := full - min(full, base)
+	blocked := 1<<63 | uint64(refused)<<55 | min(debt>>7, 1<<55-1)
+	if full > edge {
+		debt = blocked
 	}
-	if blocked && s.refused[i] != s.refused[j] {
-		return s.refused[i] < s.refused[j]
-	}
-	return s.full[i] < s.full[j]
+	return debt
 }
 
 // refuseLocked remembers that the key at way, if it has a place, was refused once more.
@@ -73,14 +76,9 @@ func (s *set) refuseLocked(way int) {
 	}
 }
 
-// convert makes the set count by another meter.
-func (s *set) convert(index uint8, from, to *meter, now time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, full := range s.full {
-		if full != 0 {
-			s.full[i] = to.carry(full, from, now)
-		}
+// convertLocked makes the set count by another meter.
+func (s *set) convertLocked(from, to *meter, now time.Duration) {
+	for i, full := range &s.full {
+		s.full[i] = to.carry(full, from, now)
 	}
-	s.meter = index
 }

@@ -3,13 +3,11 @@ package limit
 import (
 	"math/bits"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 const (
-	ways    = 7  // entries a set, so that a set is two cache lines
-	stripes = 16 // of counters; a power of two
+	shards = 256 // a power of two
 	// spread makes neighbouring keys go to distant sets: the golden ratio as a fraction.
 	spread = 0x9e3779b97f4a7c15
 )
@@ -30,26 +28,39 @@ type Decision struct {
 // many goroutines at once. Every now is on the clock of the process.
 type Table struct {
 	sets   []set
-	meters [2]*meter // one is replaced only while no set counts by it
-	counts [stripes]counts
+	shards [shards]shard // that of a set by the low bits of its index
 
-	mu struct { // of Configure; before that of any set
+	mu struct { // of Configure; comes before that of a shard
 		sync.Mutex
-		current uint8 // index into meters
+		rule Rule
 	}
 }
 
-// counts are counters that only some sets write, on a cache line of their own.
+// shard guards every 256th set and counts for them. The mutexes stay in the cache while sets
+// come from memory, so that a set's two lines are fetched at the same time.
+type shard struct {
+	mu struct {
+		sync.Mutex
+		meter *meter
+		counts
+	}
+	_ [16]byte
+}
+
+// counts are what a table says of itself.
 type counts struct {
-	allowed, blocked, evicted, used atomic.Uint64
-	_                               [32]byte
+	allowed, blocked, evicted, used uint64
 }
 
 // NewTable returns an empty table. It holds r.Entries keys, rounded up to whole sets of seven.
 func NewTable(r Rule) *Table {
 	r = r.filled()
 	t := &Table{sets: make([]set, setsFor(r.Entries))}
-	t.meters[0] = newMeter(r)
+	t.mu.rule = r
+	m := newMeter(r)
+	for i := range t.shards {
+		t.shards[i].mu.meter = m
+	}
 	return t
 }
 
@@ -65,42 +76,39 @@ func (t *Table) Take(key uint64, now time.Duration, cost int64) Decision {
 // Reserve is Take for a request that can wait as long as patience: it may use credit that is
 // still to come, and then RetryAfter says how long it has to wait for its turn.
 func (t *Table) Reserve(key uint64, now time.Duration, cost int64, patience time.Duration) Decision {
-	at := t.index(key)
-	s := &t.sets[at]
-	c := &t.counts[at%stripes]
-	s.mu.Lock()
-	m := t.meters[s.meter]
+	h, s, key := t.at(key)
+	h.mu.Lock()
+	m := h.mu.meter
 	base := m.ticks(now)
 	way, full := s.findLocked(key, base)
 	ask := m.ask(full, cost)
 	d := Decision{Allowed: ask <= base+m.window+m.patience(patience) && cost <= int64(m.burst)}
 	if !d.Allowed {
 		s.refuseLocked(way)
-	} else if cost > 0 {
-		if way < 0 {
-			way = s.insertLocked(key, base, m, c)
-		}
-		full = ask
-		s.full[way] = full
-	}
-	s.mu.Unlock()
-	if d.Allowed {
-		c.allowed.Add(1)
+		h.mu.blocked++
 	} else {
-		c.blocked.Add(1)
+		h.mu.allowed++
+		full = ask
+		if cost > 0 {
+			if way < 0 {
+				way = s.insertLocked(key, base, m, &h.mu.counts)
+			}
+			s.full[way] = full
+		}
 	}
+	h.mu.Unlock()
 	m.describe(&d, base, full, ask)
 	return d
 }
 
 // Peek returns what Take would say to one request, and takes and counts nothing.
 func (t *Table) Peek(key uint64, now time.Duration) Decision {
-	s := &t.sets[t.index(key)]
-	s.mu.Lock()
-	m := t.meters[s.meter]
+	h, s, key := t.at(key)
+	h.mu.Lock()
+	m := h.mu.meter
 	base := m.ticks(now)
 	_, full := s.findLocked(key, base)
-	s.mu.Unlock()
+	h.mu.Unlock()
 	ask := m.ask(full, 1)
 	d := Decision{Allowed: ask <= base+m.window}
 	m.describe(&d, base, full, ask)
@@ -118,59 +126,74 @@ func (t *Table) Configure(r Rule, now time.Duration) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	old := t.meters[t.mu.current]
-	if old.rule == r {
+	if t.mu.rule == r {
 		return true
 	}
-	t.mu.current ^= 1
+	t.mu.rule = r
 	m := newMeter(r)
-	t.meters[t.mu.current] = m
-	for i := range t.sets {
-		t.sets[i].convert(t.mu.current, old, m, now)
+	for i := range t.shards {
+		t.convert(i, m, now)
 	}
 	return true
+}
+
+// convert makes the sets of one shard count by another meter.
+func (t *Table) convert(shard int, m *meter, now time.Duration) {
+	h := &t.shards[shard]
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := shard; i < len(t.sets); i += shards {
+		t.sets[i].convertLocked(h.mu.meter, m, now)
+	}
+	h.mu.meter = m
 }
 
 // Rule returns the rule that the table counts by, with its defaults.
 func (t *Table) Rule() Rule {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.meters[t.mu.current].rule
-}
-
-// Len returns how many places hold a key, those with full credit included.
-func (t *Table) Len() int {
-	return int(t.sum(func(c *counts) *atomic.Uint64 { return &c.used }))
+	return t.mu.rule
 }
 
 // Cap returns how many keys the table can hold.
 func (t *Table) Cap() int { return len(t.sets) * ways }
 
+// Len returns how many places hold a key, those with full credit included.
+func (t *Table) Len() int { return int(t.sum().used) }
+
 // Allowed returns how many decisions were yes.
-func (t *Table) Allowed() uint64 {
-	return t.sum(func(c *counts) *atomic.Uint64 { return &c.allowed })
-}
+func (t *Table) Allowed() uint64 { return t.sum().allowed }
 
 // Blocked returns how many decisions were no.
-func (t *Table) Blocked() uint64 {
-	return t.sum(func(c *counts) *atomic.Uint64 { return &c.blocked })
-}
+func (t *Table) Blocked() uint64 { return t.sum().blocked }
 
 // Evicted returns how many keys were forgotten before their credit was full. It begins to
 // grow where more than half of the table is in debt at once, because sets fill unevenly.
-func (t *Table) Evicted() uint64 {
-	return t.sum(func(c *counts) *atomic.Uint64 { return &c.evicted })
+func (t *Table) Evicted() uint64 { return t.sum().evicted }
+
+func (t *Table) sum() (all counts) {
+	for i := range t.shards {
+		h := &t.shards[i]
+		h.mu.Lock()
+		all.allowed += h.mu.allowed
+		all.blocked += h.mu.blocked
+		all.evicted += h.mu.evicted
+		all.used += h.mu.used
+		h.mu.Unlock()
+	}
+	return all
 }
 
-func (t *Table) sum(field func(*counts) *atomic.Uint64) uint64 {
-	var n uint64
-	for i := range t.counts {
-		n += field(&t.counts[i]).Load()
+// at returns where a key belongs, and the key as it stands there, where 0 is nobody's.
+func (t *Table) at(key uint64) (*shard, *set, uint64) {
+	if key == 0 {
+		key = spread
 	}
-	return n
+	i := t.index(key)
+	return &t.shards[i%shards], &t.sets[i], key
 }
 
 func (t *Table) index(key uint64) uint64 {
-	at, _ := bits.Mul64(key*spread, uint64(len(t.sets)))
-	return at
+	i, _ := bits.Mul64(key*spread, uint64(len(t.sets)))
+	return i
 }
