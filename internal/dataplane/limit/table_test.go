@@ -35,7 +35,7 @@ func TestBurstAndRate(t *testing.T) {
 		{"a minute", Rule{Requests: 60, Per: time.Minute, Burst: 2}, 90 * time.Second, 2, 2},
 		{"long idle", Rule{Requests: 100, Burst: 200}, 5 * 365 * 24 * time.Hour, 200, 200},
 		{"past the clock", Rule{Requests: 100, Burst: 200}, math.MaxInt64, 200, 200},
-		{"past the clock in finer ticks", Rule{Requests: 32e9, Burst: 10}, math.MaxInt64, 10, 10},
+		{"past the clock in finer ticks", Rule{Requests: 32e9, Burst: 1000}, math.MaxInt64, 1000, 1000},
 		{"a day each", Rule{Requests: 1, Per: 24 * time.Hour, Burst: 7}, 49 * time.Hour, 7, 2},
 		{"slowest", Rule{Requests: 1, Per: math.MaxInt64, Burst: 5}, 1000 * time.Hour, 1, 0},
 		{"nothing", Rule{}, time.Second, 1, 1},
