@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -92,8 +93,8 @@ func TestConfigurations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range peers(o) {
-		for _, s := range scenarios() {
+	for _, s := range scenarios() {
+		for _, p := range s.peersOf(peers(o)) {
 			at := p.place(o, t.TempDir(), s.settings)
 			argv, err := p.writeConfig(at)
 			if err != nil {
@@ -103,7 +104,11 @@ func TestConfigurations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{at.Listen, at.Origin, at.Metrics} {
+			wants := []string{at.Listen, at.Metrics}
+			if wants = append(wants, at.Targets...); len(at.Targets) == 0 {
+				wants = append(wants, at.Origin)
+			}
+			for _, want := range wants {
 				if !strings.Contains(string(text), want) {
 					t.Errorf("%s for %s lacks %s", p.configFile, s.name, want)
 				}
@@ -112,6 +117,50 @@ func TestConfigurations(t *testing.T) {
 				t.Errorf("command of %s keeps its placeholder: %q", p.name, argv)
 			}
 		}
+	}
+}
+
+func TestPeersOf(t *testing.T) {
+	o, err := parseOptions(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		scenario scenario
+		want     string
+	}{
+		{scenario{}, "haproxy nginx caddy sentinel"},
+		{scenario{proxies: []string{reference, sentinel}, plain: true, settings: settings{TargetCount: 3}}, "haproxy:3 sentinel:3 sentinel-plain"},
+		{scenario{proxies: []string{"nobody"}}, ""},
+	} {
+		var got []string
+		ports := make(map[string]bool)
+		for _, p := range tt.scenario.peersOf(peers(o)) {
+			at := p.place(o, t.TempDir(), tt.scenario.settings)
+			if n := len(at.Targets); n > 0 {
+				p.name += ":" + strconv.Itoa(n)
+			}
+			got = append(got, p.name)
+			if ports[at.Listen] || ports[at.Metrics] {
+				t.Errorf("%s shares %s or %s with another", p.name, at.Listen, at.Metrics)
+			}
+			ports[at.Listen], ports[at.Metrics] = true, true
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("peers of %+v = %q, want %q", tt.scenario, got, tt.want)
+		}
+	}
+}
+
+func TestReportComparesWithPlain(t *testing.T) {
+	r := report{Samples: []sample{
+		{Scenario: "s", Conns: 64, Proxy: sentinel, Round: 1, ProxyMicros: 20.6},
+		{Scenario: "s", Conns: 64, Proxy: sentinelPlain, Round: 1, ProxyMicros: 20},
+	}}
+	var b strings.Builder
+	r.writeMarkdown(&b)
+	if want := "sentinel takes 1.030 of the proxy CPU of sentinel-plain"; !strings.Contains(b.String(), want) {
+		t.Errorf("the report lacks %q:\n%s", want, b.String())
 	}
 }
 

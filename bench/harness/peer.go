@@ -22,10 +22,16 @@ type peer struct {
 	argv       []string // {config}, {listen} and {origin} are replaced
 	version    []string // prints the version in its first line; nil: read it from the program
 	offset     int      // of its ports from the base port
+	plain      bool     // without what a scenario asks of its upstream
 }
 
-// reference is the peer that ratios are taken to.
-const reference = "haproxy"
+const (
+	// reference is the peer that ratios are taken to.
+	reference = "haproxy"
+	sentinel  = "sentinel"
+	// sentinelPlain is Sentinel as scenario 1k has it, where another scenario compares with it.
+	sentinelPlain = "sentinel-plain"
+)
 
 // peers returns every proxy, Sentinel last.
 func peers(o options) []peer {
@@ -47,7 +53,7 @@ func peers(o options) []peer {
 			argv: []string{caddy, "run", "--adapter", "caddyfile", "--config", "{config}"},
 		},
 		{
-			name: "sentinel", configFile: "sentinel.kdl", offset: 4,
+			name: sentinel, configFile: "sentinel.kdl", offset: 4,
 			env:     []string{"GOMAXPROCS=1"},
 			argv:    strings.Fields(o.sentinelCommand),
 			version: []string{strings.Fields(o.sentinelCommand)[0], "--version"},
@@ -74,13 +80,14 @@ func choosePeers(o options) ([]peer, error) {
 
 // place is what a peer's configuration template may use.
 type place struct {
-	Host    string // address that everything listens on
-	Listen  string // host:port of the proxy
-	Metrics string // host:port of its metrics
-	Origin  string // host:port of the origin
-	LogSink string // host:port that takes log lines by TCP
-	LogFile string // file for an access log
-	Dir     string // for everything else the proxy writes
+	Host    string   // address that everything listens on
+	Listen  string   // host:port of the proxy
+	Metrics string   // host:port of its metrics
+	Origin  string   // host:port of the origin
+	LogSink string   // host:port that takes log lines by TCP
+	LogFile string   // file for an access log
+	Dir     string   // for everything else the proxy writes
+	Targets []string // host:port of each, where there are several
 	settings
 }
 
@@ -89,9 +96,16 @@ func (p peer) place(o options, dir string, s settings) place {
 	at := func(offset int) string { return fmt.Sprintf("%s:%d", host, o.basePort+offset) }
 	const metricsOffset, sinkOffset = 10, 20
 	own := filepath.Join(dir, p.name)
+	if p.plain {
+		s.TargetCount = 0
+	}
+	var targets []string
+	for i := range s.TargetCount { // the origin's further addresses
+		targets = append(targets, fmt.Sprintf("127.0.1.%d:%d", i+1, o.basePort))
+	}
 	return place{
 		Host: host, Listen: at(p.offset), Metrics: at(metricsOffset + p.offset), Origin: at(0),
-		LogSink: at(sinkOffset), LogFile: filepath.Join(own, "access.log"), Dir: own, settings: s,
+		LogSink: at(sinkOffset), LogFile: filepath.Join(own, "access.log"), Dir: own, Targets: targets, settings: s,
 	}
 }
 

@@ -114,7 +114,7 @@ func groups(samples []sample) []group {
 
 // tableOrder puts the peers in one order everywhere, Sentinel last.
 func tableOrder(proxy string) int {
-	return slices.Index([]string{reference, "nginx", "caddy", "sentinel"}, proxy)
+	return slices.Index([]string{reference, "nginx", "caddy", sentinelPlain, sentinel}, proxy)
 }
 
 func proxyMicros(s sample) float64   { return s.ProxyMicros }
@@ -139,6 +139,10 @@ func (g group) writeTable(w io.Writer) {
 			mid(machineMicros), mid(func(s sample) float64 { return s.OthersCores }))
 	}
 	fmt.Fprintln(w)
+	if to := ratios(g.samples[sentinel], g.samples[sentinelPlain], proxyMicros); len(to) > 0 {
+		fmt.Fprintf(w, "%s takes %.3f of the proxy CPU of %s: the median of %d rounds, from %.3f to %.3f.\n\n",
+			sentinel, median(to), sentinelPlain, len(to), slices.Min(to), slices.Max(to))
+	}
 }
 
 func ratioText(values []float64) string {

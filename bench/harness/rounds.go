@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -102,7 +103,8 @@ func (b *bench) startSides(ctx context.Context, p peer) error {
 
 func (b *bench) startOrigin(ctx context.Context) error {
 	address := fmt.Sprintf("%s:%d", host, b.basePort)
-	c, err := startChild("origin", b.dir, b.loadCore, nil, filepath.Join(b.out, "origin"), "-listen", address)
+	c, err := startChild("origin", b.dir, b.loadCore, nil, filepath.Join(b.out, "origin"), "-listen", address,
+		"-also", strconv.Itoa(b.scenario.TargetCount))
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (b *bench) startPeer(ctx context.Context, p peer) error {
 		return err
 	}
 	env := p.env
-	if b.profile != "" && p.name == "sentinel" {
+	if b.profile != "" && p.name == sentinel {
 		env = append(slices.Clone(env), "SENTINEL_PPROF="+b.profile)
 	}
 	c, err := startChild(p.name, b.dir, b.proxyCore, env, argv...)
@@ -180,7 +182,7 @@ func (b *bench) round(ctx context.Context, p runningPeer, script string, conns, 
 		return err
 	}
 	b.samples = append(b.samples, s)
-	fmt.Fprintf(os.Stderr, "%s %d round %d %-8s %8.2f us/request %8.0f requests/s, others %.2f cores\n",
+	fmt.Fprintf(os.Stderr, "%s %d round %d %-14s %8.2f us/request %8.0f requests/s, others %.2f cores\n",
 		s.Scenario, s.Conns, s.Round, s.Proxy, s.ProxyMicros, s.RequestsPerSecond, s.OthersCores)
 	return nil
 }

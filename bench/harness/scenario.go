@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,14 +14,17 @@ type scenario struct {
 	path  string
 	conns []int
 	settings
-	browser bool // request heads of browser size
-	idle    bool // memory of idle connections instead of CPU of requests
+	browser bool     // request heads of browser size
+	idle    bool     // memory of idle connections instead of CPU of requests
+	proxies []string // those that take part; nil is all
+	plain   bool     // Sentinel runs once more beside itself, as scenario 1k has it
 }
 
 // settings are what a scenario asks of a proxy's configuration.
 type settings struct {
 	Log          bool // write an access log
 	LargeContent bool // buffers sized for responses of 1 MiB
+	TargetCount  int  // so many targets, checked and by least connections; 0: the origin alone
 }
 
 // scenarios is everything the harness can measure, in the order it does.
@@ -30,6 +34,10 @@ func scenarios() []scenario {
 		{name: "1k-log", about: "as 1k, access log on", path: "/1k", conns: []int{64}, settings: settings{Log: true}},
 		{name: "1m", about: "GET, 1 MiB response, buffers and splice tuned for it", path: "/1m", conns: []int{16}, settings: settings{LargeContent: true}},
 		{name: "browser", about: "as 1k, request head of 25 fields and 1.5 KiB", path: "/1k", conns: []int{64}, browser: true},
+		{
+			name: "1k-targets", about: "as 1k, over 100 targets with health checks, circuit breakers and least connections", path: "/1k", conns: []int{64},
+			settings: settings{TargetCount: 100}, proxies: []string{reference, sentinel}, plain: true,
+		},
 		{name: "idle", about: "resident memory of idle keep-alive connections that did one request each", path: "/1k", conns: []int{10000}, idle: true},
 	}
 }
@@ -49,6 +57,23 @@ func chooseScenarios(list string) ([]scenario, error) {
 		}
 	}
 	return chosen, nil
+}
+
+// peersOf returns those of chosen that take part in s. Sentinel as scenario 1k has it stands
+// beside Sentinel, so that both see the same machine.
+func (s scenario) peersOf(chosen []peer) []peer {
+	var part []peer
+	for _, p := range chosen {
+		if s.proxies != nil && !slices.Contains(s.proxies, p.name) {
+			continue
+		}
+		part = append(part, p)
+		if s.plain && p.name == sentinel {
+			p.name, p.offset, p.plain = sentinelPlain, p.offset+1, true
+			part = append(part, p)
+		}
+	}
+	return part
 }
 
 // loadScript is the Lua text that shapes and reports the load of s.

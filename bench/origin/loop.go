@@ -19,30 +19,37 @@ const (
 // loop owns the process: every descriptor it waits for and every connection.
 // All of it runs on one thread, so nothing is locked.
 type loop struct {
-	epoll, listener, timer int
-	answers                *answers
-	conns                  []*conn // by file descriptor; records are kept after a close
-	buf                    []byte  // what one read returns, with room for a kept head before it
+	epoll, timer int
+	listens      []bool // by file descriptor
+	answers      *answers
+	conns        []*conn // by file descriptor; records are kept after a close
+	buf          []byte  // what one read returns, with room for a kept head before it
 }
 
-func newLoop(addr netip.AddrPort) (*loop, error) {
+// newLoop returns a loop that listens on all of addrs.
+func newLoop(addrs []netip.AddrPort) (*loop, error) {
 	l := &loop{
+		listens: make([]bool, connsMax),
 		answers: newAnswers(time.Now()),
 		conns:   make([]*conn, connsMax),
 		buf:     make([]byte, headBytesMax+readBytes),
 	}
 	var err error
-	if l.listener, err = listen(addr); err != nil {
-		return nil, err
-	}
 	if l.timer, err = secondTimer(); err != nil {
 		return nil, err
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	if err := l.watch(l.listener, unix.EPOLLIN, unix.EPOLL_CTL_ADD); err != nil {
-		return nil, err
+	for _, addr := range addrs {
+		fd, err := listen(addr)
+		if err != nil {
+			return nil, err
+		}
+		l.listens[fd] = true
+		if err := l.watch(fd, unix.EPOLLIN, unix.EPOLL_CTL_ADD); err != nil {
+			return nil, err
+		}
 	}
 	return l, l.watch(l.timer, unix.EPOLLIN, unix.EPOLL_CTL_ADD)
 }
@@ -96,10 +103,10 @@ func (l *loop) run() error {
 			return fmt.Errorf("wait: %w", errno)
 		}
 		for i := range max(n, 0) {
-			switch fd := int(events[i].Fd); fd {
-			case l.listener:
-				l.accept()
-			case l.timer:
+			switch fd := int(events[i].Fd); {
+			case l.listens[fd]:
+				l.accept(fd)
+			case fd == l.timer:
 				l.tick()
 			default:
 				l.serve(fd, events[i].Events)
@@ -114,10 +121,10 @@ func (l *loop) tick() {
 	l.answers.setDate(time.Now())
 }
 
-// accept takes every connection that waits.
-func (l *loop) accept() {
+// accept takes every connection that waits at a listener.
+func (l *loop) accept(listener int) {
 	for {
-		fd, _, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err != nil {
 			return
 		}

@@ -20,7 +20,7 @@ const listenVariable = "ORIGIN_TEST_LISTEN"
 
 func TestMain(m *testing.M) {
 	if address := os.Getenv(listenVariable); address != "" {
-		os.Args = []string{"origin", "-listen", address}
+		os.Args = []string{"origin", "-listen", address, "-also", "2"}
 		main()
 	}
 	os.Exit(m.Run())
@@ -53,6 +53,24 @@ func startOrigin(t *testing.T) string {
 	}
 	t.Fatal("the origin does not listen")
 	return ""
+}
+
+// Each further address is a target of its own to a proxy.
+func TestOriginListensOnSeveralAddresses(t *testing.T) {
+	_, port, err := net.SplitHostPort(startOrigin(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"127.0.0.1", "127.0.1.1", "127.0.1.2"} {
+		resp, err := http.Get("http://" + net.JoinHostPort(host, port) + "/1k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 || resp.ContentLength != 1024 {
+			t.Errorf("%s answers %s with %d bytes, want 200 with 1024", host, resp.Status, resp.ContentLength)
+		}
+	}
 }
 
 func TestOriginAnswers(t *testing.T) {
