@@ -55,7 +55,11 @@ func (k *Keeper) judged(v probe.Verdict) {
 		}
 		old := e.Verdict()
 		e.SetVerdict(verdict, now)
-		e.Upstream.Refresh(now)
+		if old == upstream.Unhealthy && verdict == upstream.Healthy {
+			e.Upstream.Recovered(e.Endpoint, now)
+		} else {
+			e.Upstream.Refresh(now)
+		}
 		if v.First && v.Healthy {
 			continue // nothing has happened
 		}

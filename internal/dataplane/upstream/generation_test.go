@@ -80,3 +80,21 @@ func TestOldGenerationSetsNoLimits(t *testing.T) {
 		}
 	}
 }
+
+// A target that the checks find healthy again is not kept out by what it answered before.
+func TestRecoveredEndsAnEjection(t *testing.T) {
+	f := newFixture(t, Settings{}, 1, 1)
+	a := f.targets[0]
+	a.Outlier = outlier.New(outlier.Config{ConsecutiveFailures: 1, Ejection: time.Minute, MaxEjectedPercent: 50}, &f.Group, nil)
+	a.Outlier.Done(0, outlier.Failure)
+	a.SetVerdict(Unhealthy, 0)
+	f.Refresh(0)
+	if got, want := usable(f.Upstream), []string{"b"}; !slices.Equal(got, want) {
+		t.Fatalf("%v take requests, want %v", got, want)
+	}
+	a.SetVerdict(Healthy, time.Second)
+	f.Recovered(a.Endpoint, time.Second)
+	if got, want := usable(f.Upstream), []string{"a", "b"}; !slices.Equal(got, want) {
+		t.Errorf("behind a check that succeeded %v take requests, want %v", got, want)
+	}
+}

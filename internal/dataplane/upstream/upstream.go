@@ -159,6 +159,17 @@ func (u *Upstream) Targets() []*Target {
 	return u.mu.targets
 }
 
+// Recovered says that the checks find e healthy which they had found unhealthy: an ejection
+// for what it answered before is over, and the view is built anew.
+func (u *Upstream) Recovered(e *Endpoint, now time.Duration) {
+	for _, t := range u.Targets() {
+		if t.Endpoint == e && t.Outlier != nil {
+			t.Outlier.Return(now)
+		}
+	}
+	u.Refresh(now)
+}
+
 // Learn feeds the adaptive limit with a try that has ended.
 func (u *Upstream) Learn(now, latency time.Duration, o Outcome) {
 	a := u.Adaptive.Load()
