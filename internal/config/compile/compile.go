@@ -24,6 +24,7 @@ type builder struct {
 	snap      *snapshot.Snapshot
 	next      *changes
 	upstreams map[string]*upstream.Upstream
+	limits    map[string]*snapshot.RateLimit // by metric.LimitKey
 	diags     kdl.Diagnostics
 }
 
@@ -32,7 +33,7 @@ type builder struct {
 // nothing may be used and nothing has changed. commit must be called once the snapshot
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
-	b := &builder{cfg: cfg, live: live, snap: &snapshot.Snapshot{NoRoute: live.opt.Metrics.Unrouted()},
+	b := &builder{cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
 		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams))}
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
@@ -71,10 +72,19 @@ func (b *builder) addListeners(slot func(string) int) {
 		b.snap.Listeners[i] = &snapshot.Listener{
 			Name: l.Name.V, H1: engineSettings(l), RequestTimeout: l.Timeouts.Request.V, RequestTimeoutSet: l.Timeouts.Request.From.Kind == schema.Written, BodyBytesMax: l.Limits.MaxBodySize.V,
 			Paths: paths, RewrittenPaths: paths.Rewritten(),
-			Metrics: b.live.opt.Metrics.Listener(l.Name.V),
+			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V),
+			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),
 		}
 		b.next.listeners = append(b.next.listeners, l.Name.V)
 	}
+}
+
+// limitsOf returns the rate limits that hold on a listener.
+func limitsOf(l *schema.Listener, cfg *schema.Config) []*schema.RateLimit {
+	if len(l.RateLimits) > 0 {
+		return l.RateLimits
+	}
+	return cfg.RateLimits
 }
 
 func engineSettings(l *schema.Listener) h1.Settings {
@@ -159,7 +169,7 @@ func texts(vs []schema.Value[string]) []string {
 // route compiles one route.
 func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr := &snapshot.Route{
-		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V),
+		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V), Key: []byte(r.Name.V), RateLimits: b.rateLimits(r.RateLimits),
 		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn, TunnelIdle: tunnelIdle,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
 	}

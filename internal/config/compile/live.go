@@ -1,10 +1,13 @@
 package compile
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
+	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
@@ -25,8 +28,9 @@ type LiveOptions struct {
 // Live is what survives reloads, keyed by stable names: endpoints with their verdicts,
 // breakers and pools, what each upstream has learned, and the metric series.
 type Live struct {
-	opt    LiveOptions
-	dialer netio.Dialer
+	opt       LiveOptions
+	dialer    netio.Dialer
+	limitSeed *limit.Seed
 
 	mu struct {
 		sync.Mutex
@@ -36,6 +40,7 @@ type Live struct {
 		fallbacks map[string][]string
 		plans     []*plan     // of the generation that serves
 		names     metric.Live // likewise
+		tables    map[string]counters
 	}
 }
 
@@ -47,7 +52,7 @@ func NewLive(o LiveOptions) *Live {
 	if o.Lookup == nil {
 		o.Lookup = func(Source) ([]Address, bool) { return nil, false }
 	}
-	l := &Live{opt: o, dialer: &net.Dialer{KeepAlive: 30 * time.Second}}
+	l := &Live{opt: o, limitSeed: limit.NewSeed(), dialer: &net.Dialer{KeepAlive: 30 * time.Second}}
 	l.mu.endpoints = make(map[endpointKey]*endpoint)
 	l.mu.shared = make(map[string]*upstream.Shared)
 	l.mu.failovers = make(map[string]*upstream.Failover)
@@ -60,13 +65,14 @@ type changes struct {
 	shared    map[string]*upstream.Shared
 	failovers map[string]*upstream.Failover
 	fallbacks map[string][]string
+	tables    map[string]counters
 	routes    []string
 	listeners []string
 }
 
 func newChanges() *changes {
 	return &changes{shared: make(map[string]*upstream.Shared), failovers: make(map[string]*upstream.Failover),
-		fallbacks: make(map[string][]string)}
+		fallbacks: make(map[string][]string), tables: make(map[string]counters)}
 }
 
 // sharedOf returns what lives on of an upstream: what there is, or a new one that joins
@@ -103,9 +109,12 @@ func (l *Live) commit(next *changes) {
 		old[p.up.Name] = p
 	}
 	l.mu.plans, l.mu.shared = next.plans, next.shared
-	l.mu.failovers, l.mu.fallbacks = next.failovers, next.fallbacks
-	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners}
+	l.mu.failovers, l.mu.fallbacks, l.mu.tables = next.failovers, next.fallbacks, next.tables
+	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
+	for _, c := range next.tables {
+		c.table.Configure(c.rule, l.opt.Clock.Now())
+	}
 	for _, p := range next.plans {
 		p.settle(old[p.up.Name])
 	}

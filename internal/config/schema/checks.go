@@ -185,6 +185,17 @@ func checkStickyKey(s string) (problem, hint string) {
 	return "", ""
 }
 
+func checkLimitKey(s string) (problem, hint string) {
+	kind, name, _ := strings.Cut(s, ":")
+	switch {
+	case slices.Contains([]string{"client_ip", "path", "route", "host", "method", "listener"}, s):
+	case (kind == "header" || kind == "cookie") && isToken(name):
+	default:
+		return "is no key", "use client_ip, path, route, host, method, listener, header:NAME or cookie:NAME"
+	}
+	return "", ""
+}
+
 func checkHashKey(s string) (problem, hint string) {
 	kind, name, _ := strings.Cut(s, ":")
 	switch {

@@ -13,7 +13,7 @@ type Config struct {
 	Policies      Policies // the defaults for each route
 	Observability Observability
 	HealthCheck   *HealthCheck // the default for each upstream; nil when not written
-	RateLimit     *RateLimit   // nil when not written
+	RateLimits    []*RateLimit // those of the policies included
 	Security      *Security    // nil when not written
 
 	unbuilt bool // that of Options
@@ -37,8 +37,8 @@ func topBlock() blockDef {
 				slot: value(func(c *Config) any { return &c.Policies })},
 			{Name: "health-check", Kind: Opens, Opens: "health-check", Doc: "defaults for every upstream",
 				slot: optional(func(c *Config) **HealthCheck { return &c.HealthCheck })},
-			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "the default for every listener and route",
-				slot: optional(func(c *Config) **RateLimit { return &c.RateLimit })},
+			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "the default for every listener and route",
+				slot: several(func(c *Config) *[]*RateLimit { return &c.RateLimits })},
 			{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "the default for every listener and route",
 				slot: optional(func(c *Config) **Security { return &c.Security })},
 			{Name: "observability", Kind: Opens, Opens: "observability", Doc: "metrics and logs",

@@ -9,9 +9,9 @@ type Listener struct {
 	PathNormalization PathNormalization
 	Limits            Limits
 	Timeouts          Timeouts
-	TLS               *TLS       // nil when not written
-	RateLimit         *RateLimit // nil when not written
-	Security          *Security  // nil when not written
+	TLS               *TLS         // nil when not written
+	RateLimits        []*RateLimit // none: those of the top level hold
+	Security          *Security    // nil when not written
 }
 
 // PathNormalization says how the path of a request is brought into the one
@@ -52,8 +52,8 @@ func listenerBlocks() []blockDef {
 				slot: value(func(l *Listener) any { return &l.Timeouts })},
 			{Name: "tls", Kind: Opens, Opens: "tls", Pending: true, Doc: "certificate and versions",
 				slot: optional(func(l *Listener) **TLS { return &l.TLS })},
-			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "rate limit of this listener",
-				slot: optional(func(l *Listener) **RateLimit { return &l.RateLimit })},
+			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit of this listener",
+				slot: several(func(l *Listener) *[]*RateLimit { return &l.RateLimits })},
 			{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this listener",
 				slot: optional(func(l *Listener) **Security { return &l.Security })},
 		},

@@ -82,6 +82,7 @@ func newLoader(opt Options) *loader {
 // in the defaults. file is the outermost one.
 func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
 	inheritAll(l.cfg)
+	l.d.rateLimits(l.cfg)
 	if !l.garbled {
 		l.d.crossCheck(l.cfg, file)
 	}

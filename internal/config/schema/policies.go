@@ -5,7 +5,7 @@ type Policies struct {
 	Block
 	RequestHeaders  HeaderEdits
 	ResponseHeaders HeaderEdits
-	RateLimit       *RateLimit // nil when not written
+	RateLimits      []*RateLimit
 }
 
 // HeaderEdits are changes to the header of a message, carried out in the
@@ -41,8 +41,8 @@ func policyBlocks() []blockDef {
 				slot: value(func(p *Policies) any { return &p.RequestHeaders })},
 			{Name: "response-headers", Kind: Opens, Opens: "response-headers", Doc: "changes to the header sent to the client",
 				slot: value(func(p *Policies) any { return &p.ResponseHeaders })},
-			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "rate limit",
-				slot: optional(func(p *Policies) **RateLimit { return &p.RateLimit })},
+			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit",
+				slot: several(func(p *Policies) *[]*RateLimit { return &p.RateLimits })},
 		},
 	}, headerEditsBlock("request-headers", "Changes to the header sent to the upstream"),
 		headerEditsBlock("response-headers", "Changes to the header sent to the client")}

@@ -21,8 +21,8 @@ type Route struct {
 	Mirror        *Mirror       // nil when not written
 	AllowUpgrade  []Value[string]
 	AllowTrailers Value[bool]
-	RateLimit     *RateLimit // nil when not written
-	Security      *Security  // nil when not written
+	RateLimits    []*RateLimit // none: those of the listener hold
+	Security      *Security    // nil when not written
 }
 
 func routeBlocks() []blockDef {
@@ -87,8 +87,8 @@ func routeParts() []Key {
 			slot: value(func(r *Route) any { return &r.Retry })},
 		{Name: "mirror", Kind: Opens, Opens: "mirror", Doc: "copies of requests for another upstream",
 			slot: optional(func(r *Route) **Mirror { return &r.Mirror })},
-		{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Pending: true, Doc: "rate limit of this route",
-			slot: optional(func(r *Route) **RateLimit { return &r.RateLimit })},
+		{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit of this route",
+			slot: several(func(r *Route) *[]*RateLimit { return &r.RateLimits })},
 		{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this route",
 			slot: optional(func(r *Route) **Security { return &r.Security })},
 	}

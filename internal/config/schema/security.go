@@ -8,15 +8,6 @@ type TLS struct {
 	MinVersion Value[string]
 }
 
-// RateLimit says how many requests one client may send.
-type RateLimit struct {
-	Block
-	RequestsPerSecond Value[int64]
-	Burst             Value[int64]
-	Key               Value[string]
-	Action            Value[string]
-}
-
 // Security says when clients are challenged.
 type Security struct {
 	Block
@@ -32,18 +23,6 @@ func securityBlocks() []blockDef {
 			{Name: "key-file", Kind: Text, check: checkFile, Doc: "private key, PEM", slot: value(func(t *TLS) any { return &t.KeyFile })},
 			{Name: "min-version", Kind: Text, Words: []string{"1.2", "1.3"}, Default: "1.2", Doc: "the lowest version spoken",
 				slot: value(func(t *TLS) any { return &t.MinVersion })},
-		},
-	}, {
-		name: "rate-limit", doc: "How many requests one client may send.",
-		keys: []Key{
-			{Name: "requests-per-second", Kind: Int, Unit: "requests per second", Min: 1, Max: 10000000, Required: true, Doc: "the lasting rate",
-				slot: value(func(r *RateLimit) any { return &r.RequestsPerSecond })},
-			{Name: "burst", Kind: Int, Unit: "requests", Min: 1, Max: 10000000, Doc: "requests allowed at once; without it, requests-per-second",
-				slot: value(func(r *RateLimit) any { return &r.Burst })},
-			{Name: "key", Kind: Text, Default: "client_ip", check: checkStickyKey, Doc: "what counts as one client: `client_ip`, `header:NAME` or `cookie:NAME`",
-				slot: value(func(r *RateLimit) any { return &r.Key })},
-			{Name: "action", Kind: Enum, Words: []string{"block"}, Default: "block", Doc: "what happens to a request too many",
-				slot: value(func(r *RateLimit) any { return &r.Action })},
 		},
 	}, {
 		name: "security", doc: "When clients are challenged.",

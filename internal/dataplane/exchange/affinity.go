@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/upstream"
 )
 
@@ -24,7 +25,7 @@ func (x *exchange) affinity(a *upstream.Affinity) uint64 {
 	h := &x.req.Head
 	switch a.By {
 	case upstream.ByClient:
-		return xxhash.Sum64(x.req.Client.Text)
+		return xxhash.Sum64(x.clientText)
 	case upstream.ByField:
 		if i := h.FindName(a.Name); i >= 0 {
 			return xxhash.Sum64(h.FieldValue(i))
@@ -40,7 +41,8 @@ func (x *exchange) affinity(a *upstream.Affinity) uint64 {
 	case upstream.ByPath:
 		return xxhash.Sum64(x.matched)
 	case upstream.ByHost:
-		return xxhash.Sum64(h.Bytes(h.Authority))
+		x.buffer.host = route.AppendHost(x.buffer.host[:0], h.Bytes(h.Authority))
+		return xxhash.Sum64(x.buffer.host)
 	}
 	return 0
 }

@@ -28,7 +28,9 @@ func (x *exchange) fail(k fault.Kind) error {
 	h.Add("Content-Type", []byte(form.ContentType()))
 	h.Add("Cache-Control", noStore)
 	h.Add(x.s.Identity.RequestIDField, x.id)
-	if row.RetryAfter > 0 {
+	if x.refusedBy != nil {
+		x.addLimitFields(h)
+	} else if row.RetryAfter > 0 {
 		h.Extra = append(h.Extra, "Retry-After: "...)
 		h.Extra = strconv.AppendInt(h.Extra, int64(row.RetryAfter), 10)
 		h.Extra = append(h.Extra, '\r', '\n')

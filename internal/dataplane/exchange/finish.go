@@ -33,9 +33,9 @@ var protocols = [...]string{"HTTP/1.0", "HTTP/1.1"}
 
 func (x *exchange) describe(e *accesslog.Entry) {
 	h := &x.req.Head
-	e.Client, e.Method, e.Host = x.req.Client.Addr.Addr(), h.Bytes(h.MethodAt), h.Bytes(h.Authority)
+	e.Client, e.Method, e.Host = x.client, h.Bytes(h.MethodAt), h.Bytes(h.Authority)
 	e.Path, e.Query, e.Protocol = x.matched, h.Bytes(h.Query), protocols[h.Minor&1]
-	e.Listener = x.ln.Name
+	e.Listener, e.Limit = x.ln.Name, x.limited
 	if e.Path == nil {
 		e.Path = h.Bytes(h.Path)
 	}

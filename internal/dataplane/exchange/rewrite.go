@@ -158,7 +158,7 @@ func (x *exchange) appendClaims(id message.FieldID) {
 func (x *exchange) fillVars() {
 	h, c := &x.req.Head, x.req.Client
 	v := &x.vars
-	v.ClientIP, v.Host, v.Method, v.Path, v.Query = c.Text, h.Bytes(h.Authority), h.Bytes(h.MethodAt), x.path, h.Bytes(h.Query)
+	v.ClientIP, v.Host, v.Method, v.Path, v.Query = x.clientText, h.Bytes(h.Authority), h.Bytes(h.MethodAt), x.path, h.Bytes(h.Query)
 	v.ClientPort = strconv.AppendUint(v.ClientPort[:0], uint64(c.Addr.Port()), 10)
 	v.Scheme = schemeHTTP
 	if c.Secure {

@@ -2,11 +2,13 @@ package exchange
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/filter"
+	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/snapshot"
@@ -24,8 +26,8 @@ type exchange struct {
 	local  message.Head    // of answers made here
 	entry  accesslog.Entry // cleared by finish
 	buffer struct {
-		path, rewritten, sent, out, body, location, content []byte
-		id                                                  [32]byte
+		path, rewritten, sent, out, body, location, content, client, host []byte
+		id                                                          [32]byte
 	}
 }
 
@@ -37,12 +39,17 @@ type request struct {
 	req *message.Request
 	w   message.Responder
 
-	trusted  bool
-	route    *snapshot.Route
-	path     []byte        // canonical, then rewritten
-	matched  []byte        // canonical, as it was matched and is logged
-	id       []byte        // request id
-	deadline time.Duration // of the whole exchange, on the clock
+	trusted    bool
+	client     netip.Addr // behind trusted proxies
+	clientText []byte
+	limited    string // the rate limit that found the request too many
+	refusal    limit.Decision
+	refusedBy  *snapshot.RateLimit // nil unless it was refused by one
+	route      *snapshot.Route
+	path       []byte        // canonical, then rewritten
+	matched    []byte        // canonical, as it was matched and is logged
+	id         []byte        // request id
+	deadline   time.Duration // of the whole exchange, on the clock
 
 	covers  bool   // deadline covers the content, too
 	content []byte // of the request, when it is whole
@@ -87,6 +94,9 @@ func (x *exchange) serve() error {
 	if k := x.match(); k != fault.None {
 		return x.fail(k)
 	}
+	if k := x.admit(); k != fault.None {
+		return x.fail(k)
+	}
 	if k := x.rewrite(); k != fault.None {
 		return x.fail(k)
 	}
@@ -124,6 +134,7 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 	x.ln = p.listener(x.s, r.Client)
 	x.trusted = len(x.s.Trusted) > 0 && trusted(x.s, r.Client.Addr.Addr())
 	x.identify()
+	x.identifyClient()
 	return x
 }
 

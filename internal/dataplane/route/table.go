@@ -163,6 +163,16 @@ func (t *Table[T]) Match(in *Input) (T, bool) {
 	return t.values[best.rank.order], true
 }
 
+// AppendHost appends the one form in which hosts are compared: lower case, without port and
+// final dot. What is too long for any name is appended as it is.
+func AppendHost(dst, host []byte) []byte {
+	var buf [hostBytesMax]byte
+	if name, ok := hostName(&buf, host); ok {
+		return append(dst, name...)
+	}
+	return append(dst, host...)
+}
+
 // hostName writes host in lower case, without port and final dot, to buf. ok is false
 // when it is too long for any name.
 func hostName(buf *[hostBytesMax]byte, host []byte) (name []byte, ok bool) {

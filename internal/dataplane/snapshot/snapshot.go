@@ -10,6 +10,7 @@ import (
 
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/retry"
 	"sentinel/internal/dataplane/route"
@@ -26,6 +27,7 @@ type Snapshot struct {
 	Trusted   []netip.Prefix // whose forwarded fields are believed
 	NoRoute   *metric.Route  // counts what no route matched
 	Identity  Identity
+	LimitSeed *limit.Seed
 }
 
 // Identity says what a request is called and what upstreams are told of the client.
@@ -49,7 +51,9 @@ type Listener struct {
 	Metrics        *metric.Listener
 	// RequestTimeout and BodyBytesMax hold where neither route nor upstream says otherwise.
 	RequestTimeout    time.Duration
-	RequestTimeoutSet bool // by the operator: it covers the content, too
+	RateLimits        []*RateLimit // where the route has none; nil for none
+	Key               []byte       // Name, for keys of rate limits
+	RequestTimeoutSet bool         // by the operator: it covers the content, too
 	BodyBytesMax      int64
 }
 
@@ -68,7 +72,10 @@ type Route struct {
 	Failover *upstream.Failover // set where Fallback is
 	Retry    *retry.Policy
 	Priority queue.Priority
-	Mirror   *Mirror // nil for none
+	// RateLimits are the route's own; nil where those of the listener hold.
+	RateLimits []*RateLimit
+	Key        []byte  // Name, for keys of rate limits
+	Mirror     *Mirror // nil for none
 
 	Rewrites      []*filter.Rewrite
 	RequestEdits  *filter.Edits // nil for none
@@ -106,3 +113,15 @@ func (m *Mirror) Enter() bool {
 
 // Leave gives the place back.
 func (m *Mirror) Leave() { m.underway.Add(-1) }
+
+// RateLimit is one limit, with the counters that it shares with everything in its scope.
+type RateLimit struct {
+	Name     string
+	Table    *limit.Table
+	Key      *limit.KeySpec
+	Policy   []byte // value of RateLimit-Policy
+	Metrics  *metric.Limit
+	Patience time.Duration // how long a request is held back at most; 0 refuses at once
+	LogOnly  bool          // requests too many are let through and noted
+	Shadow   bool          // nothing is done to them
+}

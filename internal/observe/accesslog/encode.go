@@ -99,6 +99,7 @@ func (l *line) fields(e *Entry, v verdict) {
 	if e.Fault != 0 {
 		l.name("fault", e.Fault.String())
 	}
+	l.name("rate_limit", e.Limit)
 	l.bytes("query", e.Query, queryMax)
 	l.name("upstream", e.Upstream)
 	l.name("target", e.Target)

@@ -24,6 +24,8 @@ type Entry struct {
 	Protocol string
 	// Listener, Route, Upstream and Target are names and addresses from the configuration.
 	Listener, Route, Upstream, Target string
+	// Limit is the rate limit that found the request too many; empty for none.
+	Limit string
 	// Status is the status code sent, 0 when none was.
 	Status int
 	// Fault is what went wrong, None when nothing did.

@@ -87,6 +87,8 @@ func requestFamilies() []family {
 			collectDurations, "route"),
 		row("sentinel_faults_total", Counter, "Requests that failed, by cause; side says who has to act.",
 			collectFaults, "fault", "route", "side"),
+		row("sentinel_rate_limited_total", Counter, "Requests that a rate limit found too many, by what was done to them.",
+			collectLimits, "limit", "outcome", "scope"),
 		row("sentinel_mirrored_total", Counter, "Copies of requests for a route's mirror, by what became of them.",
 			collectMirrored, "outcome", "route"),
 		row("sentinel_open_connections", Gauge, "Client connections that are open.",

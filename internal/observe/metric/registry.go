@@ -50,6 +50,7 @@ type Registry struct {
 		routes      map[string]*Route
 		upstreams   map[string]*Upstream
 		listeners   map[string]*Listener
+		limits      map[string]*Limit // by LimitKey
 		faultSeries int
 	}
 }
@@ -68,6 +69,7 @@ func New(o Options) *Registry {
 	r.mu.routes = map[string]*Route{}
 	r.mu.upstreams = map[string]*Upstream{}
 	r.mu.listeners = map[string]*Listener{}
+	r.mu.limits = map[string]*Limit{}
 	r.unrouted = r.Route(RouteNone)
 	return r
 }
@@ -179,6 +181,7 @@ type view struct {
 	routes    []*Route
 	upstreams []*Upstream
 	listeners []*Listener
+	limits    []*Limit
 }
 
 func (r *Registry) view() *view {
@@ -193,6 +196,9 @@ func (r *Registry) view() *view {
 	}
 	for _, l := range r.mu.listeners {
 		v.listeners = append(v.listeners, l)
+	}
+	for _, l := range r.mu.limits {
+		v.limits = append(v.limits, l)
 	}
 	return v
 }

@@ -18,6 +18,7 @@ func configured() *Registry {
 	r.Route("api")
 	r.Route("web").Mirrors()
 	r.Listener("http")
+	r.Limit("default", "top level")
 	r.Upstream("a").Target("10.0.0.1:8080")
 	r.Upstream("a").Target("10.0.0.2:8080")
 	r.SetMaxConnections(10000)

@@ -18,6 +18,7 @@ const (
 // Live lists the names that the serving configuration uses.
 type Live struct {
 	Routes, Listeners []string
+	Limits            []string // by LimitKey
 	// Upstreams holds the targets' addresses by upstream.
 	Upstreams map[string][]string
 }
@@ -46,6 +47,12 @@ func (r *Registry) Sweep(now time.Time, live Live) {
 		u.sweep(now, set(targets))
 		if u.over(now, ok, SweepGrace) {
 			delete(r.mu.upstreams, name)
+		}
+	}
+	limits := set(live.Limits)
+	for key, l := range r.mu.limits {
+		if l.over(now, limits[key], SweepGrace) {
+			delete(r.mu.limits, key)
 		}
 	}
 	listeners := set(live.Listeners)

@@ -1,0 +1,84 @@
+package compile
+
+import (
+	"strconv"
+	"time"
+
+	"sentinel/internal/config/schema"
+	"sentinel/internal/dataplane/limit"
+	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/observe/metric"
+)
+
+// rateLimits compiles the limits of one place; nil for none.
+func (b *builder) rateLimits(list []*schema.RateLimit) []*snapshot.RateLimit {
+	var out []*snapshot.RateLimit
+	for _, r := range list {
+		out = append(out, b.rateLimit(r))
+	}
+	return out
+}
+
+// rateLimit compiles a limit once, however many places it holds in: they share its counters.
+func (b *builder) rateLimit(r *schema.RateLimit) *snapshot.RateLimit {
+	id := metric.LimitKey(r.Name.V, r.Scope)
+	if l := b.limits[id]; l != nil {
+		return l
+	}
+	var parts []string
+	for _, k := range r.Key {
+		parts = append(parts, k.V)
+	}
+	key, err := limit.ParseKey(parts, int(r.IPv6PrefixBits.V))
+	if err != nil {
+		b.problem(r.From, "%v", err)
+		return nil
+	}
+	rule := ruleOf(r)
+	l := &snapshot.RateLimit{
+		Name: r.Name.V, Key: key, Policy: limit.AppendPolicy(nil, rule),
+		Table: b.live.table(b.next, id, key.String()+" "+strconv.Itoa(int(r.IPv6PrefixBits.V)), rule), Metrics: b.live.opt.Metrics.Limit(r.Name.V, r.Scope),
+		LogOnly: r.Action.V == "log", Shadow: r.Mode.V == "shadow",
+	}
+	if r.Action.V == "delay" {
+		l.Patience = time.Second
+		if r.MaxDelay.IsSet() {
+			l.Patience = r.MaxDelay.V
+		}
+	}
+	b.limits[id] = l
+	return l
+}
+
+func ruleOf(r *schema.RateLimit) limit.Rule {
+	rule := limit.Rule{Name: r.Name.V, Per: time.Second, Requests: r.PerSecond.V, Burst: r.Burst.V, Entries: int(r.MaxKeys.V)}
+	if r.PerMinute.IsSet() {
+		rule.Per, rule.Requests = time.Minute, r.PerMinute.V
+	}
+	if rule.Burst == 0 {
+		rule.Burst = rule.Requests
+	}
+	return rule
+}
+
+// counters are the table of a limit that lives on, and what its keys are made of: counts of
+// other keys mean nothing.
+type counters struct {
+	table *limit.Table
+	keys  string
+	rule  limit.Rule
+}
+
+// table returns the counters of a limit: those there are where what they count is the same,
+// with the rate that the generation wants from its commit on, else new ones.
+func (l *Live) table(next *changes, id, keys string, rule limit.Rule) *limit.Table {
+	l.mu.Lock()
+	c, known := l.mu.tables[id]
+	l.mu.Unlock()
+	if !known || c.keys != keys || c.rule.Entries != rule.Entries {
+		c = counters{table: limit.NewTable(rule), keys: keys}
+	}
+	c.rule = rule
+	next.tables[id] = c
+	return c.table
+}

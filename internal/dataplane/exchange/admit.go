@@ -1,0 +1,98 @@
+package exchange
+
+import (
+	"net/netip"
+
+	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/limit"
+	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/route"
+	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/observe/metric"
+)
+
+// admit asks the rate limits that hold for the request. All of them count it; the first
+// that refuses it names the refusal.
+func (x *exchange) admit() fault.Kind {
+	limits := x.route.RateLimits
+	if limits == nil {
+		limits = x.ln.RateLimits
+	}
+	for _, l := range limits {
+		if k := x.take(l); k != fault.None {
+			return k
+		}
+	}
+	return fault.None
+}
+
+// take asks one limit, and does what it says to a request too many.
+func (x *exchange) take(l *snapshot.RateLimit) fault.Kind {
+	now := x.p.opt.Clock.Now()
+	key, _ := l.Key.Sum(x.s.LimitSeed, x) // those without a part share one count
+	patience := l.Patience
+	if l.Shadow {
+		patience = 0
+	}
+	d := l.Table.Reserve(key, now, 1, patience)
+	switch {
+	case d.Allowed && d.RetryAfter == 0:
+		return fault.None
+	case l.Shadow:
+		l.Metrics.Count(metric.LimitShadowed)
+	case l.LogOnly:
+		l.Metrics.Count(metric.LimitLogged)
+		x.limited = l.Name
+	case d.Allowed:
+		l.Metrics.Count(metric.LimitDelayed)
+		netio.Pause(d.RetryAfter)
+	default:
+		l.Metrics.Count(metric.LimitBlocked)
+		x.limited, x.refusal, x.refusedBy = l.Name, d, l
+		return fault.RateLimited
+	}
+	return fault.None
+}
+
+// addLimitFields tells a client that was refused when to come back, and by what it was
+// measured.
+func (x *exchange) addLimitFields(h *message.Head) {
+	h.Extra = append(h.Extra, "Retry-After: "...)
+	h.Extra = limit.AppendRetryAfter(h.Extra, x.refusal.RetryAfter)
+	h.Extra = append(h.Extra, "\r\nRateLimit-Policy: "...)
+	h.Extra = append(h.Extra, x.refusedBy.Policy...)
+	h.Extra = append(h.Extra, "\r\nRateLimit: "...)
+	h.Extra = limit.AppendLimit(h.Extra, x.refusedBy.Name, x.refusal)
+	h.Extra = append(h.Extra, '\r', '\n')
+}
+
+// KeyAddr implements limit.Source.
+func (x *exchange) KeyAddr() netip.Addr { return x.client }
+
+// KeyPart implements limit.Source.
+func (x *exchange) KeyPart(p limit.Part, name string) []byte {
+	h := &x.req.Head
+	switch p {
+	case limit.PartHeader:
+		if i := h.FindName(name); i >= 0 {
+			return h.FieldValue(i)
+		}
+	case limit.PartCookie:
+		if v, ok := cookie(h, name); ok {
+			return v
+		}
+	case limit.PartPath:
+		return x.matched
+	case limit.PartRoute:
+		return x.route.Key
+	case limit.PartHost:
+		x.buffer.host = route.AppendHost(x.buffer.host[:0], h.Bytes(h.Authority))
+		return x.buffer.host
+	case limit.PartMethod:
+		return h.Bytes(h.MethodAt)
+	case limit.PartListener:
+		return x.ln.Key
+	}
+	return nil
+}
