@@ -23,15 +23,15 @@ type Bypass uint8
 
 // The reasons, in the order in which they are looked for. NotBypassed is none.
 const (
-	NotBypassed    Bypass = iota
-	BypassAllowed         // an allow list
-	BypassMethod          // OPTIONS: preflights carry no cookies (Fetch section 4.9)
-	BypassACME            // certificates are renewed at any load (RFC 8555 section 8.3)
-	BypassRobots          // /robots.txt
-	BypassHealth          // /health and /ready
-	BypassGRPC            // gRPC content types
-	BypassUpgrade         // WebSocket and other upgrades
-	BypassAPI             // requests with credentials that don't ask for HTML
+	NotBypassed   Bypass = iota
+	BypassAllowed        // an allow list
+	BypassMethod         // OPTIONS: preflights carry no cookies (Fetch section 4.9)
+	BypassACME           // certificates are renewed at any load (RFC 8555 section 8.3)
+	BypassRobots         // /robots.txt
+	BypassHealth         // /health and /ready
+	BypassGRPC           // gRPC content types
+	BypassUpgrade        // WebSocket and other upgrades
+	BypassAPI            // requests with credentials that don't ask for HTML
 	bypassCount
 )
 

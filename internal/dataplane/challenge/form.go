@@ -1,20 +1,27 @@
 package challenge
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // FormMax is how long the content of a POST to ReservedPath may be, in bytes.
 const FormMax = 16 << 10
 
-// shownMax bounds an escaped path within a page, so that a page has a size.
-const shownMax = 1536
+// linkMax bounds a path within a page, escaped, in bytes: pages have a size.
+const linkMax = 2048
 
 // form is what a client brings to ReservedPath.
 type form struct {
 	seed, answer, ticket, check []byte
-	to                          []byte // decoded, not checked
+	to                          []byte // not checked: see appendPath
 }
 
-// parseForm reads a form or query of the kind application/x-www-form-urlencoded. Of a name that
+// toParam begins the last parameter of a query of ours: all behind it is the path and query to
+// go on to as it stands, so that it doesn't grow by being encoded again.
+const toParam = "&to="
+
+// parseForm reads the content of a form, application/x-www-form-urlencoded. Of a name that
 // stands twice the first counts; names unknown are skipped. The decoded to is appended to dst.
 func parseForm(dst, text []byte) (f form, grown []byte) {
 	seen := false
@@ -22,28 +29,48 @@ func parseForm(dst, text []byte) (f form, grown []byte) {
 		var pair []byte
 		pair, text = cut(text, '&')
 		name, value := cut(pair, '=')
-		switch string(name) {
-		case "seed":
-			first(&f.seed, value)
-		case "answer":
-			first(&f.answer, value)
-		case "ticket":
-			first(&f.ticket, value)
-		case "check":
-			first(&f.check, value)
-		case "to":
-			if !seen {
-				seen = true
-				start := len(dst)
-				dst = appendDecoded(dst, value)
-				f.to = dst[start:len(dst):len(dst)]
-			}
+		if string(name) != "to" {
+			f.set(name, value)
+		} else if !seen {
+			seen = true
+			start := len(dst)
+			dst = appendDecoded(dst, value)
+			f.to = dst[start:len(dst):len(dst)]
 		}
 	}
 	return f, dst
 }
 
-func first(at *[]byte, value []byte) {
+// parseQuery reads a query that this package made.
+func parseQuery(text []byte) (f form) {
+	if i := bytes.Index(text, []byte(toParam)); i >= 0 {
+		text, f.to = text[:i], text[i+len(toParam):]
+	}
+	for len(text) > 0 {
+		var pair []byte
+		pair, text = cut(text, '&')
+		name, value := cut(pair, '=')
+		f.set(name, value)
+	}
+	return f
+}
+
+// set keeps the value of a name that is known. They are digits or sealed texts, which no
+// browser encodes.
+func (f *form) set(name, value []byte) {
+	var at *[]byte
+	switch string(name) {
+	case "seed":
+		at = &f.seed
+	case "answer":
+		at = &f.answer
+	case "ticket":
+		at = &f.ticket
+	case "check":
+		at = &f.check
+	default:
+		return
+	}
 	if *at == nil {
 		*at = value
 	}
@@ -74,7 +101,7 @@ func unhex(c byte) byte {
 	case '0' <= c && c <= '9':
 		return c - '0'
 	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c|0x20 - 'a' + 10
+		return c | 0x20 - 'a' + 10
 	}
 	return 16
 }
@@ -93,25 +120,10 @@ func appendPath(dst, to []byte) []byte {
 		switch {
 		case c < ' ', c == 0x7f:
 			return append(dst[:start], '/')
-		case c == ' ', c > 0x7f, bytes.IndexByte([]byte("\"#<>\\^`{|}"), c) >= 0:
+		case c == ' ', c > 0x7f, strings.IndexByte("\"#<>\\^`{|}", c) >= 0:
 			dst = appendPercent(dst, c)
 		default:
 			dst = append(dst, c)
-		}
-	}
-	return dst
-}
-
-// appendQueryValue appends a text as the value of a query, which is also fit for an attribute
-// in HTML: everything but unreserved characters (RFC 3986 section 2.3) and "/" is encoded.
-func appendQueryValue(dst, text []byte) []byte {
-	for _, c := range text {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
-			c == '/', c == '-', c == '.', c == '_', c == '~':
-			dst = append(dst, c)
-		default:
-			dst = appendPercent(dst, c)
 		}
 	}
 	return dst
