@@ -32,9 +32,9 @@ func (x *exchange) attempt() fault.Kind {
 
 // exchangeOn sends the request on a connection to the target and waits for the final head.
 func (x *exchange) exchangeOn(fresh bool) fault.Kind {
-	conn, err := x.target.Pool.Get(fresh, !x.whole || !x.req.Head.Method.Idempotent())
+	conn, err := x.target.Pool.Get(fresh, !x.whole || !x.req.Head.Method.Idempotent(), x.deadline)
 	if err != nil {
-		return kindOf(err, fault.UpstreamUnreachable)
+		return x.whichDeadline(kindOf(err, fault.UpstreamUnreachable))
 	}
 	x.conn = conn
 	conn.Net.SetReadDeadline(x.responseDeadline())

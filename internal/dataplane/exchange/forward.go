@@ -55,16 +55,23 @@ func (x *exchange) ask(u *upstream.Upstream) fault.Kind {
 	x.choice = upstream.Choice{Key: x.affinity(&u.HashBy), Sticky: x.stickyTarget(u)}
 	for try := 1; ; try++ {
 		k := x.attempt()
-		if !x.again(k, try) {
+		pause := x.pause(k, try)
+		if !x.again(k, try, pause) {
 			return k
 		}
-		direct := k != fault.None && k.Row().Unsent && x.choice.Untried()
 		x.settle(k)
 		u.Metrics.Retried()
-		if !direct {
-			netio.Pause(x.route.Retry.Delay(try, rand.Uint64()))
-		}
+		netio.Pause(pause)
 	}
+}
+
+// pause is how long to wait after try number try before another one: not at all where a
+// target is left that may be better and none has seen anything of the request.
+func (x *exchange) pause(k fault.Kind, try int) time.Duration {
+	if k != fault.None && k.Row().Unsent && x.choice.Untried() {
+		return 0
+	}
+	return x.route.Retry.Delay(try, rand.Uint64())
 }
 
 // enter takes a place among the requests in progress at u, waiting for it in u's queue.
@@ -88,13 +95,13 @@ func (x *exchange) leave() {
 }
 
 // again reports whether the request is to be sent once more after try number try ended
-// with k, or with a response. What it says yes to is taken out of the retry budget, unless
-// no target has seen anything of the request.
-func (x *exchange) again(k fault.Kind, try int) bool {
+// with k, or with a response, and a pause: not where that outlasts the deadline. What it says
+// yes to is taken out of the retry budget, unless no target has seen anything of the request.
+func (x *exchange) again(k fault.Kind, try int, pause time.Duration) bool {
 	now, p := x.p.opt.Clock.Now(), x.route.Retry
 	unsent := k != fault.None && k.Row().Unsent
 	switch {
-	case try >= p.Attempts || now >= x.deadline || x.choice.Refused() || !x.mayRepeat(k):
+	case try >= p.Attempts || now+pause >= x.deadline || x.choice.Refused() || !x.mayRepeat(k):
 		return false
 	case unsent:
 		return p.On&retry.ConnectFailure != 0
@@ -189,8 +196,11 @@ func (x *exchange) silence() time.Duration {
 
 // whichDeadline tells the deadline of the exchange from that of a wait.
 func (x *exchange) whichDeadline(k fault.Kind) fault.Kind {
-	if (k == fault.UpstreamResponseTimeout || k == fault.UpstreamReadTimeout) && x.p.opt.Clock.Now() >= x.deadline {
-		return fault.RequestDeadline
+	switch k {
+	case fault.UpstreamConnectTimeout, fault.UpstreamResponseTimeout, fault.UpstreamReadTimeout:
+		if x.p.opt.Clock.Now() >= x.deadline {
+			return fault.RequestDeadline
+		}
 	}
 	return k
 }

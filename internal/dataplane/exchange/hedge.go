@@ -56,7 +56,7 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 		return nil, false
 	}
 	h.target = h.choice.Target
-	conn, err := h.target.Pool.Get(false, true)
+	conn, err := h.target.Pool.Get(false, true, end)
 	if err != nil {
 		h.choice.Done(now, 0, upstream.Failed)
 		return nil, false

@@ -68,7 +68,7 @@ func (d *duplicate) send() upstream.Outcome {
 		now := clock.Now()
 		choice.Done(now, max(latency, 0), outcome)
 	}()
-	conn, err := target.Pool.Get(false, true)
+	conn, err := target.Pool.Get(false, true, began+d.timeout)
 	if err != nil {
 		return outcome
 	}

@@ -73,8 +73,9 @@ func (p *Pool) SetLimits(l Limits) {
 
 // Get lends a connection: an idle one unless fresh is asked for, else a new one. must says
 // that the request can't be repeated, so that an idle one is looked at before it is used.
-// Errors are faults.
-func (p *Pool) Get(fresh, must bool) (*Conn, error) {
+// by is when a new connection must stand at the latest, on the clock, however long the limits
+// let it take. Errors are faults.
+func (p *Pool) Get(fresh, must bool, by time.Duration) (*Conn, error) {
 	if !fresh {
 		if c := p.takeIdle(must); c != nil {
 			return c, nil
@@ -88,7 +89,7 @@ func (p *Pool) Get(fresh, must bool) (*Conn, error) {
 	}
 	p.mu.open++
 	p.mu.Unlock()
-	nc, err := netio.Dial(p.clock, p.dialer, p.address, l.ConnectTimeout)
+	nc, err := netio.Dial(p.clock, p.dialer, p.address, min(l.ConnectTimeout, by-p.clock.Now()))
 	if err != nil {
 		p.forget(1)
 		return nil, dialFault(err)

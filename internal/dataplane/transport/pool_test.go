@@ -75,7 +75,7 @@ func use(t *testing.T, p *Pool, c *Conn) {
 
 func get(t *testing.T, p *Pool) *Conn {
 	t.Helper()
-	c, err := p.Get(false, false)
+	c, err := p.Get(false, false, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestPoolSeesClosedConnections(t *testing.T) {
 			t.Fatal("the FIN never came")
 		}
 	}
-	c, err := p.Get(false, true) // must: the request can't be repeated
+	c, err := p.Get(false, true, time.Hour) // must: the request can't be repeated
 	if err != nil || c.Reused {
 		t.Fatalf("Get = %v, reused %v, want a new connection", err, c.Reused)
 	}
@@ -120,7 +120,7 @@ func TestPoolLimits(t *testing.T) {
 	for range 3 {
 		lent = append(lent, get(t, p))
 	}
-	if _, err := p.Get(false, false); err != fault.UpstreamConnectionLimit {
+	if _, err := p.Get(false, false, time.Hour); err != fault.UpstreamConnectionLimit {
 		t.Errorf("Get above the limit = %v, want %v", err, fault.UpstreamConnectionLimit)
 	}
 	for _, c := range lent {
@@ -186,7 +186,7 @@ func TestDialFaults(t *testing.T) {
 		{"no-such-host.invalid:80", fault.UpstreamNameUnresolved},
 	} {
 		p, _ := newPool(t, test.address, nil)
-		if _, err := p.Get(false, false); err != test.want {
+		if _, err := p.Get(false, false, time.Hour); err != test.want {
 			t.Errorf("Get from %s = %v, want %v", test.address, err, test.want)
 		}
 		if open, _ := p.Open(); open != 0 {
