@@ -257,6 +257,23 @@ func TestRequestDeadline(t *testing.T) {
 			t.Errorf("the deadline covers %d tries, want several", got)
 		}
 	})
+	t.Run("pauses", func(t *testing.T) {
+		a.Set(origin.Reply(500, "own"))
+		p := start(t, "", group(`timeouts { request-secs 0.1 }; retry-policy { max-attempts 10; retry-on "server_error"; backoff-secs 60; max-backoff-secs 60 }`, "", a))
+		begun := time.Now()
+		r, err := p.visit()
+		if took := time.Since(begun); err != nil || r.Text() != "own" || took > 8*time.Second {
+			t.Errorf("a pause beyond the deadline: %d %s, %v after %v, want the answer that is there", r.Status, r.Text(), err, took)
+		}
+	})
+	t.Run("connect", func(t *testing.T) {
+		p := start(t, "", `routes { route "r" { upstream "u"; timeouts { request-secs 0.5 } } }
+upstreams { upstream "u" { target "`+deafAddress(t)+`" } }
+`)
+		begun := time.Now()
+		r, err := p.visit()
+		check(t, p, r, err, begun)
+	})
 	t.Run("queue", func(t *testing.T) {
 		release := make(chan struct{})
 		entered := make(chan origin.Request, 2)
@@ -345,12 +362,15 @@ func TestDefaultDeadline(t *testing.T) {
 func TestInterimDuringUpload(t *testing.T) {
 	const size = 1_000_000
 	o := origin.Start(t, func(c *origin.Conn) {
-		r, err := c.ReadHead()
-		if err != nil {
-			return
-		}
-		c.WriteString("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
-		if c.ReadContent(&r) == nil {
+		for {
+			r, err := c.ReadHead()
+			if err != nil {
+				return
+			}
+			c.WriteString("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
+			if c.ReadContent(&r) != nil {
+				return
+			}
 			c.WriteString(origin.Response(r, 200, fmt.Sprint(len(r.Content.Data))))
 		}
 	})
