@@ -20,8 +20,8 @@ const (
 	rateDefault  = 2000
 )
 
-// trial is one fault of one origin.
-type trial struct {
+// injury is what is done to one origin.
+type injury struct {
 	name  string
 	hurt  func(*originProcess)
 	heal  func(*originProcess)
@@ -37,10 +37,10 @@ func restart(o *originProcess) {
 	o.start()
 }
 
-// trials are the faults in the order they are tried, the origins in turn.
-func trials() []trial {
+// injuries are in the order they are tried, the origins in turn.
+func injuries() []injury {
 	well := answering(mode{kind: modeOK})
-	return []trial{
+	return []injury{
 		{name: "killed", hurt: (*originProcess).kill, heal: (*originProcess).start},
 		{name: "frozen", hurt: func(o *originProcess) { o.signal(syscall.SIGSTOP) }, heal: func(o *originProcess) { o.signal(syscall.SIGCONT) }},
 		{name: "slow by 2 s", hurt: answering(mode{kind: modeSlow, delay: 2 * time.Second, checks: true}), heal: well},
@@ -77,7 +77,7 @@ func TestChaos(t *testing.T) {
 	c.proxy = startProxy(t, c.origins)
 	c.proxy.await("first verdicts", func() bool { return len(c.proxy.ailing()) == 0 })
 	c.load = &load{address: c.proxy.http, rate: rate}
-	all := trials()
+	all := injuries()
 	c.share = length / time.Duration(len(all)+3)
 	t.Logf("%d requests/s for about %v; a healthy p99 may grow by %v (one try), %v (longest backoff) and twice how late the load itself was", rate, length, perTry, backoffMax)
 
@@ -90,8 +90,8 @@ func TestChaos(t *testing.T) {
 	time.Sleep(c.share / 2)
 
 	c.tryHealthy()
-	for i, tr := range all {
-		c.try(&tr, c.origins[i%len(c.origins)])
+	for i, in := range all {
+		c.try(&in, c.origins[i%len(c.origins)])
 	}
 	c.tryAllDead()
 	if ctx.Err() != nil {

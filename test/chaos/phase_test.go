@@ -59,23 +59,23 @@ func (c *run) tryHealthy() {
 }
 
 // try does one thing to one origin.
-func (c *run) try(tr *trial, o *originProcess) {
-	s := c.begin(tr.name)
+func (c *run) try(in *injury, o *originProcess) {
+	s := c.begin(in.name)
 	hold := time.Now().Add(c.share * 6 / 10)
-	tr.hurt(o)
-	for tr.every > 0 && time.Until(hold) > tr.every {
-		time.Sleep(tr.every)
-		tr.hurt(o)
+	in.hurt(o)
+	for in.every > 0 && time.Until(hold) > in.every {
+		time.Sleep(in.every)
+		in.hurt(o)
 	}
 	time.Sleep(time.Until(hold))
-	tr.heal(o)
-	c.awaitWell(tr.name)
+	in.heal(o)
+	c.awaitWell(in.name)
 	time.Sleep(c.share / 10)
 	c.finish(s)
 
 	limit := c.healthy.p99() + perTry + backoffMax + 2*quantile(s.late, 0.99)
 	c.print(s, limit)
-	if tr.cuts {
+	if in.cuts {
 		c.wantOnlyBroken(s)
 	} else {
 		c.wantAllGood(s)
@@ -83,7 +83,7 @@ func (c *run) try(tr *trial, o *originProcess) {
 	if got := s.p99(); got > limit {
 		c.t.Errorf("%s: p99 = %v, want at most %v", s.name, got, limit)
 	}
-	if !tr.quiet && !c.told(s, o) {
+	if !in.quiet && !c.told(s, o) {
 		c.t.Errorf("%s: no event says that %s is in trouble", s.name, o.address)
 	}
 }
