@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/rawclient"
 )
 
 const ask = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -61,6 +62,62 @@ func TestConnectionLimits(t *testing.T) {
 			first.Send(ask)
 			if r, err := first.ReadFinalResponse("GET"); err != nil || r.Status != 200 {
 				t.Errorf("first connection = %v %v", r, err)
+			}
+		})
+	}
+}
+
+// A limit that a reload lowers holds at once: idle connections above it end, the longest
+// idle first, and a request in hand is finished as the last one of its connection.
+func TestLimitsLowered(t *testing.T) {
+	for _, limit := range []string{"max-connections 2", "max-connections-per-client 2"} {
+		t.Run(limit, func(t *testing.T) {
+			release := make(chan struct{})
+			o := origin.Start(t, func(c *origin.Conn) {
+				for {
+					r, err := c.ReadRequest()
+					if err != nil {
+						return
+					}
+					if strings.HasPrefix(r.Target, "/slow") {
+						<-release
+					}
+					c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				}
+			})
+			config := func(limits string) string {
+				return `listeners { listener "l" { address "127.0.0.1:0"; limits { ` + limits + " } } }\n" + forward(o, "", "")
+			}
+			p := start(t, "", forward(o, "", ""))
+			busy := p.dial()
+			busy.Send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+			var idle []*rawclient.Client
+			for range 4 {
+				c := p.dial()
+				c.Send(ask)
+				if _, err := c.ReadFinalResponse("GET"); err != nil {
+					t.Fatal(err)
+				}
+				idle = append(idle, c)
+			}
+			eventually(t, "the slow request is under way", func() bool { return strings.Contains(string(o.Received()), "/slow") })
+			if o := p.Reload(config(limit)); !o.OK {
+				t.Fatal(o)
+			}
+			eventually(t, "2 connections are left", func() bool { return p.Status().Connections == 2 })
+			alive := 0
+			for _, c := range idle {
+				c.Send(ask)
+				if r, err := c.ReadFinalResponse("GET"); err == nil && r.Status == 200 {
+					alive++
+				}
+			}
+			if alive != 1 {
+				t.Errorf("%d idle connections live on beside the busy one with %s", alive, limit)
+			}
+			close(release)
+			if r, err := busy.ReadFinalResponse("GET"); err != nil || r.Status != 200 {
+				t.Errorf("the request in hand = %d %v, want 200", r.Status, err)
 			}
 		})
 	}

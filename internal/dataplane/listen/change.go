@@ -185,6 +185,7 @@ func (c *Change) Commit() {
 		}
 		keep = append(keep, e.sockets...)
 	}
+	r.Shed()
 	gone, removed := r.replace(keep, c.next)
 	for _, s := range c.fresh {
 		go s.run()

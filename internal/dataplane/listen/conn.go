@@ -51,8 +51,11 @@ func (c *Conn) Slot() int { return c.listener.slot }
 func (c *Conn) Listener() *Listener { return c.listener }
 
 // MustClose reports whether the answer to the request in hand must be the last one: the
-// listener drains, or the connection is HealthOnly.
-func (c *Conn) MustClose() bool { return c.HealthOnly || c.listener.draining.Load() }
+// listener drains, more connections are open than a limit that was lowered allows, or the
+// connection is HealthOnly.
+func (c *Conn) MustClose() bool {
+	return c.HealthOnly || c.listener.draining.Load() || c.aboveLimit()
+}
 
 // Busy says that a request has begun. Until Idle is called a drain leaves c alone. A
 // connection starts idle.

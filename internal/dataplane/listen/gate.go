@@ -3,10 +3,12 @@ package listen
 import "sync/atomic"
 
 // Gate counts what is open and refuses above a limit, which may change at any time.
-// Lowering it refuses new entries and throws nobody out. The zero value has no limit.
+// Lowering it refuses new entries and throws nobody out; Shed does. The zero value has no
+// limit.
 type Gate struct {
-	open  atomic.Int64
-	limit atomic.Int64
+	open   atomic.Int64
+	forced atomic.Int64 // of open
+	limit  atomic.Int64
 }
 
 // SetLimit sets how many may be open at once; 0 or less is no limit.
@@ -32,7 +34,24 @@ func (g *Gate) Enter() bool {
 }
 
 // Force counts one more whatever the limit.
-func (g *Gate) Force() { g.open.Add(1) }
+func (g *Gate) Force() {
+	g.forced.Add(1)
+	g.open.Add(1)
+}
 
-// Leave undoes one Enter that returned true, or one Force.
+// Leave undoes one Enter that returned true.
 func (g *Gate) Leave() { g.open.Add(-1) }
+
+// LeaveForced undoes one Force.
+func (g *Gate) LeaveForced() {
+	g.open.Add(-1)
+	g.forced.Add(-1)
+}
+
+// Excess returns by how much what has entered is above the limit.
+func (g *Gate) Excess() int64 {
+	if limit := g.limit.Load(); limit > 0 {
+		return max(g.open.Load()-g.forced.Load()-limit, 0)
+	}
+	return 0
+}

@@ -117,8 +117,13 @@ func (l *Listener) release(c *Conn) {
 	client := ClientKey(c.Addr.Addr())
 	l.clients.Leave(client)
 	r.clients.Leave(client)
-	r.gate.Leave()
-	l.gate.Leave()
+	if c.HealthOnly {
+		r.gate.LeaveForced()
+		l.gate.LeaveForced()
+	} else {
+		r.gate.Leave()
+		l.gate.Leave()
+	}
 	r.reserve.refill()
 }
 

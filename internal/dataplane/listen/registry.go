@@ -64,6 +64,7 @@ func NewRegistry(opt Options) *Registry {
 	r.life, r.endLife = context.WithCancel(context.Background())
 	r.reserve.short.Store(true)
 	r.reserve.refill()
+	go r.runShedding()
 	return r
 }
 
