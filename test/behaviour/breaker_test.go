@@ -81,15 +81,25 @@ func TestCircuitBreaker(t *testing.T) {
 	if got := p.series(series, a.Addr()); got != "0" {
 		t.Errorf("%s of a closed breaker = %s, want 0", series, got)
 	}
+	a.Set(origin.Reply(500, ""))
+	eventually(t, "the breaker opens again", func() bool { p.do("GET", "/"); return p.breaker(a) == admin.BreakerOpen })
+	a.well()
+	p.reload(group("", "", a))
+	if r := p.do("GET", "/"); r.Text() != "a" {
+		t.Errorf("with the breaker gone = %d %s", r.Status, r.Text())
+	}
+	if got := p.series(series, a.Addr()); got != "0" {
+		t.Errorf("%s of a breaker that is gone = %s, want 0", series, got)
+	}
 	var seen []string
-	eventually(t, "three events are told", func() bool {
+	eventually(t, "four events are told", func() bool {
 		seen = nil
 		for _, e := range p.events(event.KindBreaker) {
 			seen = append(seen, e.To)
 		}
-		return len(seen) >= 3
+		return len(seen) >= 4
 	})
-	if got := strings.Join(seen, " "); got != "open half-open closed" {
+	if got := strings.Join(seen, " "); got != "open half-open closed open" {
 		t.Errorf("the breaker's events are %s", got)
 	}
 }

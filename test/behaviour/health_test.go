@@ -404,3 +404,32 @@ func TestReadyAwaitsFirstChecks(t *testing.T) {
 		return r.Status == 503 && strings.Contains(r.Text(), "no upstream has a usable target")
 	})
 }
+
+// TestHealthAcrossReloads has reloads keep a verdict, drop the check, and bring new ones.
+func TestHealthAcrossReloads(t *testing.T) {
+	a, b, c := newMember(t, "a"), newMember(t, "b"), newMember(t, "c")
+	a.health.Set(origin.Reply(500, ""))
+	const check = `health-check { type "http" { path "/health" }; timeout-secs 60 }`
+	p := start(t, "", group("", check, a, b))
+	p.awaitState("u", a.Addr(), "unhealthy")
+	p.reload(group("", check+"; slow-start-secs 1", a, b))
+	for range 10 {
+		if r := p.do("GET", "/"); r.Text() != "b" {
+			t.Errorf("after a reload that keeps the check = %d %q, want b", r.Status, r.Text())
+		}
+	}
+	p.reload(group("", "", a, b))
+	eventually(t, "the target that isn't checked any more gets requests", func() bool { return p.do("GET", "/").Text() == "a" })
+	if got := p.series("sentinel_upstream_health", a.Addr()); got != "1" {
+		t.Errorf("sentinel_upstream_health of an unchecked target = %s", got)
+	}
+	eventually(t, "/ready without a check", func() bool { return p.do("GET", "/ready").Status == 200 })
+	release := make(chan struct{})
+	c.health.Set(origin.Held(nil, release, origin.Reply(200, "")))
+	p.reload(group("", check, b, c))
+	eventually(t, "the new target is being checked", func() bool { return c.probes.Load() == 1 })
+	if r := p.do("GET", "/ready"); r.Status != 200 {
+		t.Errorf("/ready while a target that a reload brought has no verdict = %d %s", r.Status, r.Text())
+	}
+	close(release)
+}

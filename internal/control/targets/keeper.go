@@ -52,6 +52,9 @@ type Keeper struct {
 	changes chan upstream.Change
 	lost    atomic.Uint64 // changes beyond changesMax
 
+	committed atomic.Bool // a configuration serves
+	checked   atomic.Bool // and each target has had a verdict since the start
+
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 
@@ -133,6 +136,7 @@ func (k *Keeper) Prepare(cfg *schema.Config) (commit, abort func()) {
 
 // commit makes cfg, which serves now, what is kept.
 func (k *Keeper) commit(cfg *schema.Config, sources []resolve.Source, old, next *resolve.Resolver) {
+	k.firstChecks()
 	k.mu.Lock()
 	k.mu.settings, k.mu.sources = cfg.System.Resolver, sources
 	k.mu.checks = checksOf(cfg)
@@ -142,6 +146,7 @@ func (k *Keeper) commit(cfg *schema.Config, sources []resolve.Source, old, next 
 		old.Close()
 	}
 	k.readdressed()
+	k.committed.Store(true)
 }
 
 // readdressed brings drains and checks in line with the endpoints there are.
@@ -198,20 +203,35 @@ func (k *Keeper) tick(ctx context.Context) {
 		case <-t.C:
 			k.live.Tick()
 			k.watchDrains()
+			k.firstChecks()
 		}
 	}
 }
 
-// NotReady returns why traffic should not come here yet: a target whose first check, or a
-// name whose first answer, is still out.
+// NotReady returns why traffic should not come here yet: after the start, a target whose
+// first check is still out. Targets that a reload brings don't make a process unready that
+// serves.
 func (k *Keeper) NotReady() []string {
 	var reasons []string
 	seen := make(map[string]bool)
-	for _, t := range k.prober.Pending() {
+	for _, t := range k.firstChecks() {
 		if !seen[t.Upstream] {
 			seen[t.Upstream] = true
 			reasons = append(reasons, "the first health check of upstream "+t.Upstream+" is still out")
 		}
 	}
 	return reasons
+}
+
+// firstChecks returns the targets whose first check since the start is still out. When none
+// is left there will be none again.
+func (k *Keeper) firstChecks() []probe.Target {
+	if k.checked.Load() {
+		return nil
+	}
+	pending := k.prober.Pending()
+	if len(pending) == 0 && k.committed.Load() {
+		k.checked.Store(true)
+	}
+	return pending
 }
