@@ -275,3 +275,55 @@ func TestLogFormats(t *testing.T) {
 		t.Errorf("events = %q, want JSON and no requests", log)
 	}
 }
+
+func TestMaxConcurrentRequests(t *testing.T) {
+	for _, place := range []string{"top", "listener"} {
+		t.Run(place, func(t *testing.T) {
+			release := make(chan struct{})
+			o := origin.Start(t, func(c *origin.Conn) {
+				c.ReadRequest()
+				<-release
+				c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			})
+			top, listener := "limits { max-concurrent-requests 2 }\n", ""
+			if place == "listener" {
+				top, listener = "", "limits { max-concurrent-requests 2 }"
+			}
+			p := start(t, listener, top+forward(o, "", ""))
+			var busy []*rawclient.Client
+			for range 2 {
+				c := p.dial()
+				c.Send(ask)
+				busy = append(busy, c)
+			}
+			eventually(t, "two requests are under way", func() bool { return strings.Count(string(o.Received()), "GET /") == 2 })
+			r := p.do("GET", "/")
+			if r.Status != 503 || !strings.Contains(string(r.Raw), "\r\nRetry-After: ") {
+				t.Errorf("the third request at once = %q, want 503 with Retry-After", r.Raw)
+			}
+			if code := p.do("GET", "/health").Status; code != 200 {
+				t.Errorf("/health at the limit = %d", code)
+			}
+			close(release)
+			for _, c := range busy {
+				if r, err := c.ReadFinalResponse("GET"); err != nil || r.Status != 200 {
+					t.Errorf("a request in progress = %d %v", r.Status, err)
+				}
+			}
+			if code := p.do("GET", "/").Status; code != 200 {
+				t.Errorf("after the others ended = %d, want 200", code)
+			}
+		})
+	}
+}
+
+func TestMaxURILength(t *testing.T) {
+	o := named(t, "ok")
+	p := start(t, "limits { max-uri-length 20 }", forward(o, "", ""))
+	if got := p.do("GET", "/"+strings.Repeat("a", 19)).Status; got != 200 {
+		t.Errorf("a target of 20 bytes = %d, want 200", got)
+	}
+	if got := p.do("GET", "/"+strings.Repeat("a", 20)).Status; got != 414 {
+		t.Errorf("a target of 21 bytes = %d, want 414", got)
+	}
+}

@@ -38,6 +38,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
 	}
+	b.snap.Requests = b.live.requests(b.next, "", int(cfg.Limits.MaxConcurrentRequests.V))
 	b.identity()
 	b.addUpstreams()
 	b.addRoutes()
@@ -74,6 +75,7 @@ func (b *builder) addListeners(slot func(string) int) {
 			Paths: paths, RewrittenPaths: paths.Rewritten(),
 			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V),
 			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),
+			Requests:   b.live.requests(b.next, l.Name.V, int(l.Limits.MaxConcurrentRequests.V)),
 		}
 		b.next.listeners = append(b.next.listeners, l.Name.V)
 	}
@@ -89,8 +91,12 @@ func limitsOf(l *schema.Listener, cfg *schema.Config) []*schema.RateLimit {
 
 func engineSettings(l *schema.Listener) h1.Settings {
 	head := int(l.Limits.MaxHeaderSize.V)
+	target := head
+	if n := int(l.Limits.MaxURILength.V); n > 0 {
+		target = min(head, n)
+	}
 	return h1.Settings{
-		HeadBytesMax: head, TargetBytesMax: head, FieldsMax: int(l.Limits.MaxHeaderCount.V),
+		HeadBytesMax: head, TargetBytesMax: target, FieldsMax: int(l.Limits.MaxHeaderCount.V),
 		RequestsMax: int(l.Limits.MaxRequestsPerConnection.V),
 		HeadTimeout: l.Timeouts.Header.V, IdleTimeout: l.Timeouts.Idle.V,
 		ContentTimeout: l.Timeouts.Read.V, WriteTimeout: l.Timeouts.Write.V,

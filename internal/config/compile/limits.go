@@ -6,6 +6,7 @@ import (
 
 	"sentinel/internal/config/schema"
 	"sentinel/internal/dataplane/limit"
+	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/snapshot"
 	"sentinel/internal/observe/metric"
 )
@@ -81,4 +82,24 @@ func (l *Live) table(next *changes, id, keys string, rule limit.Rule) *limit.Tab
 	c.rule = rule
 	next.tables[id] = c
 	return c.table
+}
+
+// inProgress bounds the requests in progress, of a listener or of the process.
+type inProgress struct {
+	gate *queue.Gate
+	max  int
+}
+
+// requests returns what counts the requests in progress on a listener, or with an empty name
+// in the process; max holds from the commit of the generation on.
+func (l *Live) requests(next *changes, listener string, max int) *queue.Gate {
+	l.mu.Lock()
+	g := l.mu.requests[listener]
+	l.mu.Unlock()
+	if g.gate == nil {
+		g.gate = queue.NewGate(queue.Limits{}, nil)
+	}
+	g.max = max
+	next.requests[listener] = g
+	return g.gate
 }

@@ -9,6 +9,7 @@ import (
 
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/metric"
@@ -41,6 +42,7 @@ type Live struct {
 		plans     []*plan     // of the generation that serves
 		names     metric.Live // likewise
 		tables    map[string]counters
+		requests  map[string]inProgress
 	}
 }
 
@@ -66,13 +68,14 @@ type changes struct {
 	failovers map[string]*upstream.Failover
 	fallbacks map[string][]string
 	tables    map[string]counters
+	requests  map[string]inProgress
 	routes    []string
 	listeners []string
 }
 
 func newChanges() *changes {
 	return &changes{shared: make(map[string]*upstream.Shared), failovers: make(map[string]*upstream.Failover),
-		fallbacks: make(map[string][]string), tables: make(map[string]counters)}
+		fallbacks: make(map[string][]string), tables: make(map[string]counters), requests: make(map[string]inProgress)}
 }
 
 // sharedOf returns what lives on of an upstream: what there is, or a new one that joins
@@ -110,8 +113,12 @@ func (l *Live) commit(next *changes) {
 	}
 	l.mu.plans, l.mu.shared = next.plans, next.shared
 	l.mu.failovers, l.mu.fallbacks, l.mu.tables = next.failovers, next.fallbacks, next.tables
+	l.mu.requests = next.requests
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
+	for _, g := range next.requests {
+		g.gate.SetLimits(queue.Limits{Concurrent: g.max})
+	}
 	for _, c := range next.tables {
 		c.table.Configure(c.rule, l.opt.Clock.Now())
 	}

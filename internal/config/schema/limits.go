@@ -10,6 +10,8 @@ type Limits struct {
 	MaxBodySize              Value[int64] // bytes
 	MaxHeaderSize            Value[int64] // bytes of the request head
 	MaxHeaderCount           Value[int64] // field lines
+	MaxURILength             Value[int64] // bytes of the request target; 0: as long as the head
+	MaxConcurrentRequests    Value[int64]
 }
 
 func limitBlocks() []blockDef {
@@ -18,7 +20,7 @@ func limitBlocks() []blockDef {
 		name: "limits",
 		doc:  "What clients may use. Repeated blocks merge and the strictest value of each key wins. At top level, connections count for the whole process too.",
 		keys: []Key{
-			{Name: "max-connections", Kind: Int, Unit: "connections", Max: 10000000, Default: "65536", ZeroOff: true, In: client,
+			{Name: "max-connections", Aliases: []string{"max-total-connections"}, Kind: Int, Unit: "connections", Max: 10000000, Default: "65536", ZeroOff: true, In: client,
 				Doc: "open client connections at once; 0 means no limit", slot: value(func(l *Limits) any { return &l.MaxConnections })},
 			{Name: "max-connections-per-client", Kind: Int, Unit: "connections", Max: 10000000, Default: "0", ZeroOff: true, In: client,
 				Doc: "the same for one client address; 0 means no limit", slot: value(func(l *Limits) any { return &l.MaxConnectionsPerClient })},
@@ -30,6 +32,10 @@ func limitBlocks() []blockDef {
 				Doc: "request line and header together, else 431", slot: value(func(l *Limits) any { return &l.MaxHeaderSize })},
 			{Name: "max-header-count", Kind: Int, Unit: "fields", Min: 1, Max: 10000, Default: "100", In: client,
 				Doc: "header fields of a request, else 431", slot: value(func(l *Limits) any { return &l.MaxHeaderCount })},
+			{Name: "max-uri-length", Kind: Size, Unit: "bytes", Max: 1<<16 - 1, Default: "0", ZeroOff: true, In: client,
+				Doc: "request target, else 414; 0 means what the head has room for", slot: value(func(l *Limits) any { return &l.MaxURILength })},
+			{Name: "max-concurrent-requests", Kind: Int, Unit: "requests", Max: 10000000, Default: "0", ZeroOff: true, In: client,
+				Doc: "requests in progress at once, else 503; 0 means no limit", slot: value(func(l *Limits) any { return &l.MaxConcurrentRequests })},
 		},
 	}}
 }

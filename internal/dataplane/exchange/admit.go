@@ -7,14 +7,19 @@ import (
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/snapshot"
 	"sentinel/internal/observe/metric"
 )
 
-// admit asks the rate limits that hold for the request. All of them count it; the first
-// that refuses it names the refusal.
+// admit asks what bounds requests whether there is room for one more: the requests in
+// progress, then the rate limits that hold. The first limit that refuses the request names
+// the refusal.
 func (x *exchange) admit() fault.Kind {
+	if !x.count() {
+		return fault.RequestLimit
+	}
 	limits := x.route.RateLimits
 	if limits == nil {
 		limits = x.ln.RateLimits
@@ -25,6 +30,28 @@ func (x *exchange) admit() fault.Kind {
 		}
 	}
 	return fault.None
+}
+
+// count makes the request one of those in progress.
+func (x *exchange) count() bool {
+	if _, err := x.s.Requests.Enter(0, 0, queue.Normal); err != nil {
+		return false
+	}
+	if _, err := x.ln.Requests.Enter(0, 0, queue.Normal); err != nil {
+		x.s.Requests.Leave()
+		return false
+	}
+	x.counted = true
+	return true
+}
+
+// uncount takes it out of them.
+func (x *exchange) uncount() {
+	if x.counted {
+		x.counted = false
+		x.s.Requests.Leave()
+		x.ln.Requests.Leave()
+	}
 }
 
 // take asks one limit, and does what it says to a request too many.

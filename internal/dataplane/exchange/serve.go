@@ -27,7 +27,7 @@ type exchange struct {
 	entry  accesslog.Entry // cleared by finish
 	buffer struct {
 		path, rewritten, sent, out, body, location, content, client, host []byte
-		id                                                          [32]byte
+		id                                                                [32]byte
 	}
 }
 
@@ -42,6 +42,7 @@ type request struct {
 	trusted    bool
 	client     netip.Addr // behind trusted proxies
 	clientText []byte
+	counted    bool   // among the requests in progress
 	limited    string // the rate limit that found the request too many
 	refusal    limit.Decision
 	refusedBy  *snapshot.RateLimit // nil unless it was refused by one
@@ -142,6 +143,7 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 func (x *exchange) free() {
 	x.settle(x.fault)
 	x.leave()
+	x.uncount()
 	x.request = request{}
 	exchanges.Put(x)
 }

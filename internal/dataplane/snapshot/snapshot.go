@@ -28,6 +28,7 @@ type Snapshot struct {
 	NoRoute   *metric.Route  // counts what no route matched
 	Identity  Identity
 	LimitSeed *limit.Seed
+	Requests  *queue.Gate // requests in progress in the process
 }
 
 // Identity says what a request is called and what upstreams are told of the client.
@@ -53,6 +54,7 @@ type Listener struct {
 	RequestTimeout    time.Duration
 	RateLimits        []*RateLimit // where the route has none; nil for none
 	Key               []byte       // Name, for keys of rate limits
+	Requests          *queue.Gate  // requests in progress on the listener
 	RequestTimeoutSet bool         // by the operator: it covers the content, too
 	BodyBytesMax      int64
 }
