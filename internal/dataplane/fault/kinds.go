@@ -68,6 +68,8 @@ const (
 	ClientBanned
 	// ChallengeFailed is a client that didn't pass the challenge.
 	ChallengeFailed
+	// AccessDenied is a client that an access list keeps out.
+	AccessDenied
 
 	// UpstreamRefused is a connection that the target's host refused.
 	UpstreamRefused

@@ -24,6 +24,7 @@ const (
 	cmdLatency   = "curl -s localhost:9090/metrics | grep 'upstream_request_duration.*quantile=\"0.99\"'"
 	cmdJournal   = "journalctl -u sentinel --since '5 minutes ago' | grep ERROR | tail -20"
 	cmdClients   = "journalctl -u sentinel --since '5 minutes ago' -o json | jq -r .CLIENT_IP | sort | uniq -c | sort -rn | head -20"
+	cmdBans      = "sentinel bans"
 	cmdConfig    = "sentinel config show"
 	cmdValidate  = "sentinel --validate --config /etc/sentinel/config.kdl"
 	cmdReachable = "nc -zv -w 3 HOST PORT"

@@ -19,11 +19,12 @@ const (
 	KindQueue    = "queue"    // an upstream's queue is full, or has room again
 	KindReload   = "reload"   // a reload succeeded or failed
 	KindListener = "listener" // a listener opens, drains or closes
+	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
 )
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindBan}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
@@ -35,8 +36,9 @@ type Event struct {
 	Upstream string    `json:"upstream,omitempty"`
 	Target   string    `json:"target,omitempty"` // its address as configured
 	Route    string    `json:"route,omitempty"`
-	From     string    `json:"from,omitempty"` // the states before and after, one word each:
-	To       string    `json:"to,omitempty"`   // "healthy", "open", "drained"
+	Client   string    `json:"client,omitempty"` // an address or prefix that a ban is about
+	From     string    `json:"from,omitempty"`   // the states before and after, one word each:
+	To       string    `json:"to,omitempty"`     // "healthy", "open", "drained"
 	Cause    string    `json:"cause,omitempty"`
 	Detail   string    `json:"detail,omitempty"` // what more helps, such as a probe's transcript or who asked for a drain
 }
@@ -59,6 +61,8 @@ func (e *Event) Message() string {
 			return state("upstream", e.To)
 		}
 		return state("target", e.To)
+	case KindBan:
+		return state("client", e.To)
 	case KindPanic:
 		return e.either("panic began", "panic ended")
 	case KindFailover:
@@ -98,6 +102,7 @@ func (e *Event) pairs() (list [pairsMax]slog.Attr, n int) {
 	add("upstream", e.Upstream)
 	add("target", e.Target)
 	add("route", e.Route)
+	add("client", e.Client)
 	add("from", e.From)
 	add("to", e.To)
 	add("cause", e.Cause)
@@ -106,7 +111,7 @@ func (e *Event) pairs() (list [pairsMax]slog.Attr, n int) {
 }
 
 // pairsMax is how many pairs an event's line can have.
-const pairsMax = 7
+const pairsMax = 8
 
 // textBytesMax bounds one value in the text of an event.
 const textBytesMax = 4 << 10

@@ -56,6 +56,7 @@ func TestLine(t *testing.T) {
 		{Event{Kind: KindNames, Target: "t"}, `INFO names changed, target="t"`},
 		{Event{Kind: KindQueue, Worse: true}, `WARN queue full`},
 		{Event{Kind: KindReload}, `INFO reload succeeded`},
+		{Event{Kind: KindBan, Worse: true, Client: "192.0.2.0/24", To: "banned", Cause: "flood"}, `WARN client banned, client="192.0.2.0/24", to="banned", cause="flood"`},
 		{Event{Kind: KindListener, To: "open"}, `INFO listener open, to="open"`},
 		{Event{Kind: "odd\nkind"}, `INFO odd\nkind changed`},
 		{Event{Kind: KindHealth, To: "healthy", Cause: "x\"\n2026 WARN forged"}, `INFO target healthy, to="healthy", cause="x\x22\n2026 WARN forged"`},

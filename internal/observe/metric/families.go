@@ -95,6 +95,8 @@ func requestFamilies() []family {
 			collectOpen, "listener"),
 		row("sentinel_accepted_connections_total", Counter, "Client connections accepted.",
 			collectAccepted, "listener"),
+		row("sentinel_refused_connections_total", Counter, "Client connections that were ended as soon as they were accepted, by cause.",
+			collectRefused, "reason"),
 		row("sentinel_max_connections", Gauge, "Limit of client connections; 0 is no limit.",
 			func(v *view, e emitter) { e.gauge(float64(v.process.maxConnections.Load())) }),
 	}

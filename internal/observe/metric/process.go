@@ -3,6 +3,8 @@ package metric
 import (
 	"sync/atomic"
 	"time"
+
+	"sentinel/internal/dataplane/fault"
 )
 
 // processState holds the series that exist once.
@@ -14,6 +16,7 @@ type processState struct {
 	maxConnections                  atomic.Int64
 	accessLogDropped                atomic.Uint64
 	eventsSuppressed                atomic.Uint64
+	connectionsRefused              [fault.Count]atomic.Uint64
 }
 
 // ConfigLoaded records the first configuration, at start; it counts as no reload.
