@@ -35,6 +35,7 @@ func TestDecide(t *testing.T) {
 		{"API", always, set(func(f *Facts) { f.Credentials, f.FetchMode, f.Accept = true, nil, []byte("application/json") }), Pass, BypassAPI},
 		{"API of a script", always, set(func(f *Facts) { f.Credentials, f.FetchMode, f.Accept = true, []byte("cors"), []byte("*/*") }), Pass, BypassAPI},
 		{"browser with a password", always, set(func(f *Facts) { f.Credentials = true }), Page, NotBypassed},
+		{"browser that takes anything", always, set(func(f *Facts) { f.Credentials, f.Accept = true, []byte("*/*") }), Page, NotBypassed},
 		{"credentials for HTML", always, set(func(f *Facts) { f.Credentials, f.FetchMode = true, nil }), Page, NotBypassed},
 		{"fetch by script", always, set(func(f *Facts) { f.FetchMode = []byte("cors") }), Refuse, NotBypassed},
 		{"image", always, set(func(f *Facts) { f.FetchMode = []byte("no-cors"); f.Accept = []byte("image/*") }), Refuse, NotBypassed},

@@ -5,8 +5,8 @@ import "sync/atomic"
 // Spent remembers which seeds and tickets were used, for as long as they could be used again.
 // A table of fixed size without locks: buckets of one cache line with 8 places. A place is one
 // word: 44 bits that name the text, 20 bits of the second it was used first. Nothing is swept:
-// a place whose second is long past counts as free, so the table turns over by itself. The zero
-// value is ready; 512 KiB. Safe for any goroutine.
+// the place used longest ago is the next to be taken, so the table turns over by itself. The
+// zero value is ready; 512 KiB. Safe for any goroutine.
 type Spent struct {
 	buckets [spentBuckets][spentPlaces]atomic.Uint64
 }
@@ -31,7 +31,7 @@ func (s *Spent) use(tag uint64, now, keep int64) bool {
 	for range spentPlaces {
 		place, word, known := find(bucket, name, second, uint64(keep))
 		if known {
-			return age(word, second) <= Grace
+			return age(word, second, uint64(keep)) <= Grace
 		}
 		if bucket[place].CompareAndSwap(word, name|second) {
 			return true
@@ -46,12 +46,12 @@ func find(bucket *[spentPlaces]atomic.Uint64, name, second, keep uint64) (place 
 	oldest := uint64(0)
 	for i := range bucket {
 		w := bucket[i].Load()
-		a := age(w, second)
+		a := age(w, second, keep)
 		switch {
-		case w != 0 && w&^(spentSeconds-1) == name:
-			return i, w, true
-		case w == 0, a > keep:
+		case w == 0:
 			a = spentSeconds // older than any
+		case w&^(spentSeconds-1) == name:
+			return i, w, true
 		}
 		if i == 0 || a > oldest {
 			place, word, oldest = i, w, a
@@ -60,11 +60,12 @@ func find(bucket *[spentPlaces]atomic.Uint64, name, second, keep uint64) (place 
 	return place, word, false
 }
 
-// age returns how many seconds ago a place was used. A second that seems to come, since the
-// clock was set back, is now.
-func age(word, second uint64) uint64 {
+// age returns how many seconds ago a place was used. A second that is up to keep to come, since
+// the clock was set back, is now. Seconds begin anew after 12 days, so a place of that age looks
+// as if it were just used, for a few minutes.
+func age(word, second, keep uint64) uint64 {
 	a := (second - word) % spentSeconds
-	if a > spentSeconds/2 {
+	if a >= spentSeconds-keep {
 		return 0
 	}
 	return a

@@ -59,6 +59,25 @@ func TestSpentFullGivesUpTheOldest(t *testing.T) {
 	}
 }
 
+// TestSpentAfterIdling fills a bucket and comes back after days: what is used then must be
+// remembered, not what is long past.
+func TestSpentAfterIdling(t *testing.T) {
+	for days := range int64(12) {
+		s := new(Spent)
+		for i := range uint64(spentPlaces) {
+			s.use((i+1)<<40, start, 400)
+		}
+		now := start + days*24*3600 + 1000
+		first, second := uint64(1)<<50, uint64(1)<<51
+		if !s.use(first, now, 400) || !s.use(second, now+100, 400) {
+			t.Fatalf("a fresh tag is refused after %d days", days)
+		}
+		if s.use(first, now+200, 400) || s.use(second, now+200, 400) {
+			t.Errorf("a tag is used twice after %d days", days)
+		}
+	}
+}
+
 // TestSpentTurnsOver fills one bucket for longer than the seconds in a place can say.
 func TestSpentTurnsOver(t *testing.T) {
 	s, r := new(Spent), rand.New(rand.NewPCG(3, 4))
