@@ -259,7 +259,7 @@ func TestRequestDeadline(t *testing.T) {
 	})
 	t.Run("pauses", func(t *testing.T) {
 		a.Set(origin.Reply(500, "own"))
-		p := start(t, "", group(`timeouts { request-secs 0.1 }; retry-policy { max-attempts 10; retry-on "server_error"; backoff-secs 60; max-backoff-secs 60 }`, "", a))
+		p := start(t, "", group(`timeouts { request-secs 2 }; retry-policy { max-attempts 10; retry-on "server_error"; backoff-secs 60; max-backoff-secs 60 }`, "", a))
 		begun := time.Now()
 		r, err := p.visit()
 		if took := time.Since(begun); err != nil || r.Text() != "own" || took > 8*time.Second {
@@ -297,10 +297,17 @@ upstreams { `+groupOf("u", "max-connections 1; queue { max-pending 10; timeout-s
 		r, err := c.ReadFinalResponse("POST")
 		check(t, p, r, err, begun)
 	})
-	for _, c := range []struct{ name, route, up string }{{"route", "timeouts { request-secs 0.5 }", ""}, {"upstream", "", "timeouts { request-secs 0.5 }"}} {
+	for _, c := range []struct {
+		name, route, up string
+		size            int // from some size on content moves inside the kernel
+	}{
+		{"route", "timeouts { request-secs 0.5 }", "", 1000},
+		{"upstream", "", "timeouts { request-secs 0.5 }", 1000},
+		{"large", "timeouts { request-secs 0.5 }", "", 1_000_000},
+	} {
 		t.Run("download, "+c.name, func(t *testing.T) {
 			step := make(chan struct{})
-			a.Set(origin.Trickle(1000, step))
+			a.Set(origin.Trickle(c.size, step))
 			p := start(t, "", group(c.route, c.up, a))
 			begun := time.Now()
 			client := p.send("/")
@@ -308,9 +315,12 @@ upstreams { `+groupOf("u", "max-connections 1; queue { max-pending 10; timeout-s
 			defer done()
 			r, err := client.ReadFinalResponse("GET")
 			if took := time.Since(begun); err == nil || r.Status != 200 || took < 400*time.Millisecond || took > 8*time.Second {
-				t.Errorf("request-secs 0.5: a download of 10 s ends with %d, %v after %v, want it cut", r.Status, err, took)
+				t.Errorf("request-secs 0.5: a download of 10 s and more ends with %d, %v after %v, want it cut", r.Status, err, took)
 			}
 			eventually(t, "the deadline is counted", func() bool { return p.deadlines() == "1" })
+			if log := p.Logs(); !strings.Contains(log, `error="request deadline passed"`) {
+				t.Errorf("the log doesn't tell of the deadline:\n%s", log)
+			}
 		})
 	}
 }
