@@ -61,8 +61,9 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	defer a.live.Close()
 	a.keeper.Run(a.live)
 	defer a.keeper.Close()
+	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access,
+		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers,
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
@@ -72,12 +73,13 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 		Registry: listen.NewRegistry(a.listenOptions(clock, log)),
 		Reopen:   a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
-		Upstreams: a.keeper, Events: events,
+		Upstreams: a.keeper, Events: events, Talkers: top,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go m.Run(ctx)
 	go a.sweep(ctx)
+	go top.run(ctx)
 	return p.Run(ctx)
 }
 
@@ -181,7 +183,7 @@ func (l *Loaded) text(file string) []byte {
 }
 
 func (a *assembly) build(cfg *schema.Config, slot func(string) int) (commit, abort func(), err error) {
-	useLogs, abort, err := a.logs.prepare(&cfg.Observability.Logging)
+	useLogs, dropLogs, err := a.logs.prepare(&cfg.Observability.Logging)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -193,7 +195,7 @@ func (a *assembly) build(cfg *schema.Config, slot func(string) int) (commit, abo
 		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))
 		useLogs()
-	}, func() { forget(); abort() }, nil
+	}, func() { forget(); dropLogs() }, nil
 }
 
 // Check reads and compiles the configuration at path as a start would, and touches nothing.
