@@ -72,6 +72,12 @@ func (c *Client) Drain(ctx context.Context, q DrainRequest) (r DrainResult, err 
 	return r, c.call(ctx, http.MethodPost, "/admin/drain", q, &r)
 }
 
+// Top asks for one of TopLists: the n with most requests in the last while.
+func (c *Client) Top(ctx context.Context, list string, window time.Duration, n int) (t Top, err error) {
+	path := fmt.Sprintf("/admin/top?list=%s&seconds=%d&n=%d", url.QueryEscape(list), int(window.Seconds()), n)
+	return t, c.call(ctx, http.MethodGet, path, nil, &t)
+}
+
 // Events asks for the events after since that are kept.
 func (c *Client) Events(ctx context.Context, since uint64) (list []event.Event, err error) {
 	return list, c.call(ctx, http.MethodGet, "/admin/events?since="+strconv.FormatUint(since, 10), nil, &list)

@@ -102,6 +102,8 @@ type Options struct {
 	// Upstreams and Events are what the admin API shows of upstreams; may be nil.
 	Upstreams admin.Upstreams
 	Events    admin.Events
+	// Talkers are who the admin API shows to have most requests; may be nil.
+	Talkers admin.Talkers
 	// State is where the process tells its state.
 	State *State
 }

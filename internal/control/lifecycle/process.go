@@ -179,5 +179,8 @@ func (p *Process) newAdmin() sideServer {
 	if p.opt.Events != nil {
 		s.AddEvents(p.opt.Events)
 	}
+	if p.opt.Talkers != nil {
+		s.AddTalkers(p.opt.Talkers)
+	}
 	return s
 }

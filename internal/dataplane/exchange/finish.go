@@ -17,6 +17,9 @@ func (x *exchange) finish() {
 	if x.fault != fault.None {
 		m.Fault(x.fault)
 	}
+	if x.p.opt.Talkers != nil {
+		x.p.opt.Talkers.note(x)
+	}
 	if x.p.opt.Log == nil {
 		return
 	}

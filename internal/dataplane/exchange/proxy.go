@@ -26,6 +26,8 @@ type Options struct {
 	NotReady func() []string
 	// Log takes every exchange; may be nil.
 	Log *accesslog.Log
+	// Talkers counts who and what has most of the requests; may be nil.
+	Talkers *Talkers
 	// Panicked is told of a panic in an exchange, which costs only that exchange.
 	Panicked func(value any)
 }
