@@ -32,6 +32,7 @@ type Conn struct {
 
 	listener  *Listener
 	idleSince atomic.Int64 // on the clock; 0 while a request is in hand
+	evicted   atomic.Bool  // it must end as soon as it is idle
 	links     struct {     // guarded by the mutex of the list that holds the connection
 		next, prev *Conn
 	}
@@ -51,10 +52,10 @@ func (c *Conn) Slot() int { return c.listener.slot }
 func (c *Conn) Listener() *Listener { return c.listener }
 
 // MustClose reports whether the answer to the request in hand must be the last one: the
-// listener drains, more connections are open than a limit that was lowered allows, or the
-// connection is HealthOnly.
+// listener drains, more connections are open than a limit that was lowered allows, its
+// client was evicted, or the connection is HealthOnly.
 func (c *Conn) MustClose() bool {
-	return c.HealthOnly || c.listener.draining.Load() || c.aboveLimit()
+	return c.HealthOnly || c.listener.draining.Load() || c.evicted.Load() || c.aboveLimit()
 }
 
 // Busy says that a request has begun. Until Idle is called a drain leaves c alone. A
@@ -62,7 +63,12 @@ func (c *Conn) MustClose() bool {
 func (c *Conn) Busy() { c.idleSince.Store(0) }
 
 // Idle says that c waits for a request since now.
-func (c *Conn) Idle(now time.Duration) { c.idleSince.Store(max(int64(now), 1)) }
+func (c *Conn) Idle(now time.Duration) {
+	c.idleSince.Store(max(int64(now), 1))
+	if c.evicted.Load() {
+		c.Net.Interrupt()
+	}
+}
 
 // serve is the goroutine of the connection.
 func (c *Conn) serve() {

@@ -18,5 +18,7 @@
 //
 // At a cap, and when the process is out of descriptors, clients get a canned
 // answer that is written without reading a byte. Clients on the loopback pass all
-// the same, marked HealthOnly, so that health probes of the host always work.
+// the same, marked HealthOnly, so that health probes of the host always work. Peers that
+// Options.Screen doesn't let in are reset before anything is spent on them, and Evict ends
+// what they have open.
 package listen

@@ -52,6 +52,11 @@ func (l *Listener) Draining() bool { return l.draining.Load() }
 func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 	r := l.registry
 	addr := peerOf(nc)
+	if !r.screen(l, addr.Addr()) {
+		l.refused.Add(1)
+		reset(nc)
+		return
+	}
 	client := ClientKey(addr.Addr())
 	k := fault.DescriptorLimit
 	if !scarce {

@@ -19,6 +19,9 @@ type Options struct {
 	Handler Handler
 	// Inherited are sockets that the process was started with; may be nil.
 	Inherited *Inherited
+	// Screen is asked of each new connection whether its peer may connect at all, and counts
+	// those that may not: they are reset. May be nil.
+	Screen func(l *Listener, peer netip.Addr) bool
 	// Refused is told of each client that got a canned answer; may be nil.
 	Refused func(l *Listener, client netip.Addr, k fault.Kind)
 	// AcceptFailed is told of errors of accept(2), which mostly mean that the process is
@@ -99,6 +102,10 @@ func (r *Registry) Bindings() []Binding {
 	}
 	slices.SortStableFunc(all, func(a, b Binding) int { return cmp.Compare(a.Slot, b.Slot) })
 	return all
+}
+
+func (r *Registry) screen(l *Listener, peer netip.Addr) bool {
+	return r.opt.Screen == nil || r.opt.Screen(l, peer)
 }
 
 func (r *Registry) refusedBy(l *Listener, client netip.Addr, k fault.Kind) {
