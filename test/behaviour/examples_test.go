@@ -46,6 +46,15 @@ var examples = map[string][]promise{
 		{request: "GET /v1/a?key=1\nHost: api.example.com\nX-Tenant: 7", status: 200, has: []string{"\nGET /v1/a?key=1 "}},
 		{request: "POST /v2?key=1\nHost: api.example.com\nX-Tenant: acme\nContent-Length: 1000001", status: 413},
 	},
+	"resilience.kdl": {{request: "GET /x", status: 200, has: []string{"origin 900", "\nGET /x "}}},
+	"edge.kdl": {
+		{request: "GET /login", status: 200},
+		{request: "GET /login", status: 200},
+		{request: "GET /login", status: 429, has: []string{"\r\nRetry-After: ", "\r\nRateLimit: \"per-client\";"}},
+		{request: "GET /trial/a", status: 200},
+		{request: "GET /trial/a", status: 200},
+		{request: "GET /" + strings.Repeat("a", 2048), status: 414},
+	},
 	"virtual-hosts.kdl": {
 		{request: "GET /\nHost: WWW.Example.com:8080", status: 200, has: []string{"origin 9000\n"}},
 		{request: "GET /v1/users\nHost: api.example.com", status: 200, has: []string{"origin 9001\n"}},
@@ -264,6 +273,9 @@ var beyondFull = map[string]bool{
 	"upstream.sticky-cookie": true, "upstream.health-check": true, "upstream.passive-health": true,
 	"upstream.circuit-breaker": true, "upstream.queue": true, "upstream.adaptive-concurrency": true,
 	"upstream.retry-budget": true,
+	// edge.kdl shows these
+	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
+	"limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
 
 // TestFullExampleIsFull checks that full.kdl shows each key that is acted on, apart from
