@@ -126,7 +126,7 @@ func TestBreakerKeepsOthersServing(t *testing.T) {
 func TestHalfOpenBreakerIsNeverStuck(t *testing.T) {
 	a := newMember(t, "a")
 	a.Set(origin.Reset)
-	p := start(t, "", group("", "circuit-breaker { failure-threshold 1; success-threshold 1; timeout-secs 0.2 }", a))
+	p := start(t, "", group("", "timeouts { read-secs 600; request-secs 600 }; circuit-breaker { failure-threshold 1; success-threshold 1; timeout-secs 0.2 }", a))
 	for _, leave := range []func(*rawclient.Client) error{(*rawclient.Client).Close, (*rawclient.Client).Reset, func(*rawclient.Client) error { return nil }} {
 		a.Set(origin.Reset)
 		eventually(t, "the breaker opens", func() bool { p.do("GET", "/"); return p.breaker(a) != "closed" })

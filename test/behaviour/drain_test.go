@@ -114,6 +114,9 @@ func TestDrain(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.sentinel("upstreams", "--json")), &list); err != nil || len(list) != 1 || len(list[0].Targets) != 2 {
 		t.Errorf("upstreams --json = %+v, %v", list, err)
 	}
+	p.reload(group("", "", b))
+	p.reload(text)
+	only("drained, removed and back")
 	want(t, "drain --undo", p.sentinel("drain", name, "--undo"), "takes requests again.")
 	eventually(t, "the target gets requests", func() bool { return p.do("GET", "/").Text() == "a" })
 	want(t, "events", p.sentinel("events"), "INFO target serving")
