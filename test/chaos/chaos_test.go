@@ -79,7 +79,8 @@ func TestChaos(t *testing.T) {
 	c.load = &load{address: c.proxy.http, rate: rate}
 	all := injuries()
 	c.share = length / time.Duration(len(all)+3)
-	t.Logf("%d requests/s for about %v; a healthy p99 may grow by %v (one try), %v (longest backoff) and twice how late the load itself was", rate, length, perTry, backoffMax)
+	t.Logf("%d requests/s for about %v; a healthy p99 may grow by %v (one try), %v (the clock that ends it), %v (longest backoff) and twice how late the load itself was",
+		rate, length, perTry, clockTick, backoffMax)
 
 	ctx, stop := context.WithTimeout(t.Context(), 2*length+2*time.Minute)
 	var tasks sync.WaitGroup

@@ -58,10 +58,14 @@ func (c *run) tryHealthy() {
 	c.wantAllGood(s)
 }
 
+// holdMin is how long an injury lasts at least: at a low rate it takes a check or two until
+// anything is known of it.
+const holdMin = 4 * time.Second
+
 // try does one thing to one origin.
 func (c *run) try(in *injury, o *originProcess) {
 	s := c.begin(in.name)
-	hold := time.Now().Add(c.share * 6 / 10)
+	hold := time.Now().Add(max(c.share*6/10, holdMin))
 	in.hurt(o)
 	for in.every > 0 && time.Until(hold) > in.every {
 		time.Sleep(in.every)
@@ -73,7 +77,7 @@ func (c *run) try(in *injury, o *originProcess) {
 	time.Sleep(c.share / 10)
 	c.finish(s)
 
-	limit := c.healthy.p99() + perTry + backoffMax + 2*quantile(s.late, 0.99)
+	limit := c.healthy.p99() + perTry + backoffMax + clockTick + 2*quantile(s.late, 0.99)
 	c.print(s, limit)
 	if in.cuts {
 		c.wantOnlyBroken(s)

@@ -24,6 +24,7 @@ const (
 	backoffMax   = 20 * time.Millisecond
 	downInterval = 500 * time.Millisecond
 	checkTimeout = 500 * time.Millisecond
+	clockTick    = 50 * time.Millisecond // of the clock that ends a try: it may be so late
 )
 
 // text is the configuration of one generation.
