@@ -10,7 +10,10 @@
 //	GET  /admin/events     what has changed; ?since=SEQ after that one, &follow=1 a line each as they come
 //	POST /admin/reload     reload now, answer with the outcome
 //	POST /admin/drain      take a target or upstream out of service, or undo that
+//	GET  /admin/bans       the clients that are kept out by an operator
+//	POST /admin/ban        keep clients out for a while
+//	POST /admin/unban      let them in again
 //
 // What can't be done is answered with a status of 4xx or 5xx and a Problem. The kernel
-// says who asks (SO_PEERCRED in unix(7)); each drain is an event that names him.
+// says who asks (SO_PEERCRED in unix(7)); each drain and ban is an event that names him.
 package admin

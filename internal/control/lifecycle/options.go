@@ -104,6 +104,8 @@ type Options struct {
 	Events    admin.Events
 	// Talkers are who the admin API shows to have most requests; may be nil.
 	Talkers admin.Talkers
+	// Bans are what the admin API shows, makes and lifts; may be nil.
+	Bans admin.Bans
 	// State is where the process tells its state.
 	State *State
 }

@@ -182,5 +182,8 @@ func (p *Process) newAdmin() sideServer {
 	if p.opt.Talkers != nil {
 		s.AddTalkers(p.opt.Talkers)
 	}
+	if p.opt.Bans != nil {
+		s.AddBans(p.opt.Bans)
+	}
 	return s
 }

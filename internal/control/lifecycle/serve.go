@@ -41,6 +41,7 @@ type assembly struct {
 	metrics *metric.Registry
 	live    *compile.Live
 	keeper  *targets.Keeper // nil in a check
+	bans    *bans           // nil in a check
 	logs    *logs
 }
 
@@ -61,19 +62,24 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	defer a.live.Close()
 	a.keeper.Run(a.live)
 	defer a.keeper.Close()
+	a.bans = newBans(a.live, events, log)
+	a.bans.Run()
+	defer a.bans.Close()
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers,
+		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Bans: &a.bans.table,
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
+	registry := listen.NewRegistry(a.listenOptions(clock, log))
+	a.bans.registry.Store(registry)
 	p := New(Options{
 		ConfigFile: path, Log: log, Engine: a, Metrics: m, State: state, Version: v,
 		Scrape:   func(path string) http.Handler { return metric.Handler(m, path) },
-		Registry: listen.NewRegistry(a.listenOptions(clock, log)),
+		Registry: registry,
 		Reopen:   a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
-		Upstreams: a.keeper, Events: events, Talkers: top,
+		Upstreams: a.keeper, Events: events, Talkers: top, Bans: a.bans,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -93,7 +99,7 @@ func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger) listen.Op
 		log.Warn("descriptors that were announced are no TCP listeners and aren't used", "names", strings.Join(ignored, " "))
 	}
 	return listen.Options{
-		Clock: clock, Handler: a, Inherited: inherited, Refused: a.refused,
+		Clock: clock, Handler: a, Inherited: inherited, Screen: a.screen, Refused: a.refused,
 		AcceptFailed: newAcceptWarning(clock, log).tell,
 		Panicked:     func(v any, stack []byte) { tellPanic(log, v, stack) },
 	}
@@ -104,6 +110,7 @@ func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger) listen.Op
 func (a *assembly) refused(l *listen.Listener, client netip.Addr, k fault.Kind) {
 	a.metrics.Unrouted().Observe(l.Slot(), k.Status(), 0)
 	a.metrics.Unrouted().Fault(k)
+	a.metrics.ConnectionRefused(k)
 	a.logs.access.Record(l.Slot(), &accesslog.Entry{
 		Time: time.Now(), Client: client, Listener: l.Name(), Status: k.Status(), Fault: k,
 	})
@@ -190,6 +197,7 @@ func (a *assembly) build(cfg *schema.Config, slot func(string) int) (commit, abo
 	snap, handOver, _ := compile.Build(cfg, a.live, slot) // compiles has seen it without problems
 	keep, forget := a.keeper.Prepare(cfg)
 	return func() {
+		a.bans.serves(cfg)
 		handOver()
 		a.Swap(snap)
 		keep()

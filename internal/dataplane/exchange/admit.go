@@ -13,10 +13,13 @@ import (
 	"sentinel/internal/observe/metric"
 )
 
-// admit asks what bounds requests whether there is room for one more: the requests in
-// progress, then the rate limits that hold. The first limit that refuses the request names
+// admit asks whether the client is kept out, and what bounds requests whether there is room
+// for one more: the requests in progress, then the rate limits that hold. The first limit that refuses the request names
 // the refusal.
 func (x *exchange) admit() fault.Kind {
+	if k := x.screen(); k != fault.None {
+		return k
+	}
 	if !x.count() {
 		return fault.RequestLimit
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"sentinel/internal/dataplane/block"
 	"sentinel/internal/dataplane/h1"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/dataplane/message"
@@ -28,6 +29,8 @@ type Options struct {
 	Log *accesslog.Log
 	// Talkers counts who and what has most of the requests; may be nil.
 	Talkers *Talkers
+	// Bans are the clients that are kept out; may be nil.
+	Bans *block.Table
 	// Panicked is told of a panic in an exchange, which costs only that exchange.
 	Panicked func(value any)
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sentinel/internal/dataplane/block"
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/h1"
 	"sentinel/internal/dataplane/limit"
@@ -57,6 +58,10 @@ type Listener struct {
 	Requests          *queue.Gate  // requests in progress on the listener
 	RequestTimeoutSet bool         // by the operator: it covers the content, too
 	BodyBytesMax      int64
+	// Access says which clients' requests are let in where the route doesn't; nil for all.
+	Access *block.List
+	// PeerAccess says which peers may connect at all; nil for all.
+	PeerAccess *block.List
 }
 
 // Route is one route, ready to serve.
@@ -87,6 +92,9 @@ type Route struct {
 	BodyBytesMax  int64         // of request content, 0 is no limit; negative: the listener's
 	Upgrades      []string      // tokens that may be upgraded to, in lower case
 	TunnelIdle    time.Duration // a tunnel silent for so long is closed
+
+	// Access is the route's own access list; nil where the listener's holds.
+	Access *block.List
 
 	Trailers bool // trailer fields are passed on, both ways
 

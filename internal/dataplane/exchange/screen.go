@@ -1,0 +1,53 @@
+package exchange
+
+import (
+	"net/netip"
+
+	"sentinel/internal/dataplane/fault"
+)
+
+// The addresses from which a machine asks itself. Their connections are always accepted, so
+// that /health and /ready answer; their requests are judged like those of others.
+var (
+	home4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	home6 = netip.IPv6Loopback()
+)
+
+// Screen returns why a peer may not connect to the listener in a slot; None when it may. A
+// ban holds for everybody but the machine itself. An access list holds where no route has
+// one of its own, which could let the peer in, and not for trusted proxies: what counts of
+// these is whom they speak for.
+func (p *Proxy) Screen(slot int, peer netip.Addr) fault.Kind {
+	if peer == home4 || peer == home6 {
+		return fault.None
+	}
+	if e := p.opt.Bans.Find(peer); e != nil {
+		e.Hit()
+		return fault.ClientBanned
+	}
+	s := p.current.Load()
+	if s == nil || slot >= len(s.Listeners) || s.Listeners[slot] == nil {
+		return fault.None
+	}
+	if l := s.Listeners[slot]; !l.PeerAccess.Allows(peer) && !trusted(s, peer) {
+		return fault.AccessDenied
+	}
+	return fault.None
+}
+
+// screen returns why the client of the request is kept out, by the ban or the access list
+// that is nearest.
+func (x *exchange) screen() fault.Kind {
+	if e := x.p.opt.Bans.Find(x.client); e != nil {
+		e.Hit()
+		return fault.ClientBanned
+	}
+	list := x.route.Access
+	if list == nil {
+		list = x.ln.Access
+	}
+	if !list.Allows(x.client) {
+		return fault.AccessDenied
+	}
+	return fault.None
+}
