@@ -11,6 +11,8 @@ import (
 	"hash"
 	"net/netip"
 	"sync"
+
+	"sentinel/internal/dataplane/keyfile"
 )
 
 // A sealed text is base64 over 42 bytes:
@@ -59,7 +61,7 @@ type Keys struct {
 
 // scratch is the buffers and hash states of one call, which would else be allocated.
 type scratch struct {
-	macs [keysMax]hash.Hash
+	macs [keyfile.KeysMax]hash.Hash
 	msg  [tagAt + prefixLen + hostMax]byte
 	sum  [sha256.Size]byte
 	raw  [rawLen]byte
@@ -67,23 +69,23 @@ type scratch struct {
 	hash [rawLen + 8]byte
 }
 
-// newKeys derives from each of raw, of keyLen bytes, a key for HMAC and its id.
+// newKeys derives from each of raw, of keyfile.KeyLen bytes, a key for HMAC and its id.
 func newKeys(raw [][]byte) (*Keys, error) {
 	k := new(Keys)
 	var derived [][]byte
 	for _, r := range raw {
-		d, err := hkdf.Key(sha256.New, r, nil, label, keyLen+4)
+		d, err := hkdf.Key(sha256.New, r, nil, label, keyfile.KeyLen+4)
 		if err != nil {
 			return nil, err
 		}
-		id := binary.BigEndian.Uint32(d[keyLen:])
+		id := binary.BigEndian.Uint32(d[keyfile.KeyLen:])
 		for _, other := range k.ids {
 			if id == other {
 				return nil, errors.New("two keys have the same id: generate another one")
 			}
 		}
 		k.ids = append(k.ids, id)
-		derived = append(derived, d[:keyLen])
+		derived = append(derived, d[:keyfile.KeyLen])
 	}
 	k.scratch.New = func() any {
 		s := new(scratch)

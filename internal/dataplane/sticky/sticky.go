@@ -21,10 +21,11 @@ import (
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
+
+	"sentinel/internal/dataplane/keyfile"
 )
 
 const (
-	keyLen    = 32
 	nonceLen  = 12
 	tagLen    = 16
 	plainLen  = 16 // target and time of issue, big endian
@@ -62,7 +63,7 @@ type scratch struct {
 	block  [aes.BlockSize]byte
 }
 
-// newKeys makes the ciphers. Each of raw has keyLen bytes.
+// newKeys makes the ciphers. Each of raw has keyfile.KeyLen bytes.
 func newKeys(raw [][]byte) (*Keys, error) {
 	k := new(Keys)
 	k.scratch.New = func() any { return new(scratch) }
@@ -77,11 +78,11 @@ func newKeys(raw [][]byte) (*Keys, error) {
 }
 
 func newKey(raw []byte) (key, error) {
-	derived, err := hkdf.Key(sha256.New, raw, nil, label, 2*keyLen)
+	derived, err := hkdf.Key(sha256.New, raw, nil, label, 2*keyfile.KeyLen)
 	if err != nil {
 		return key{}, err
 	}
-	block, err := aes.NewCipher(derived[:keyLen])
+	block, err := aes.NewCipher(derived[:keyfile.KeyLen])
 	if err != nil {
 		return key{}, err
 	}
@@ -89,7 +90,7 @@ func newKey(raw []byte) (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	nonce, err := aes.NewCipher(derived[keyLen:])
+	nonce, err := aes.NewCipher(derived[keyfile.KeyLen:])
 	return key{aead, nonce}, err
 }
 
