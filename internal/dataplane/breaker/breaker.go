@@ -128,6 +128,17 @@ func (b *Breaker) Configure(cfg Config) {
 	b.retryAt.Store(0)
 }
 
+// Recovered has the trials of an open breaker begin at once: somebody else has found the
+// target well.
+func (b *Breaker) Recovered(now time.Duration) {
+	b.mu.Lock()
+	b.advanceLocked(now)
+	if stateOf(b.word.Load()) == Open {
+		b.changeLocked(HalfOpen, now, "its checks succeed again")
+	}
+	b.unlockAndTell()
+}
+
 // Ready reports whether Allow would say yes. It takes nothing.
 func (b *Breaker) Ready(now time.Duration) bool {
 	if stateOf(b.word.Load()) == Closed {

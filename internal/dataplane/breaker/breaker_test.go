@@ -325,3 +325,26 @@ func TestOnChange(t *testing.T) {
 		}
 	})
 }
+
+// Whoever finds the target well needn't wait for the breaker's time.
+func TestRecovered(t *testing.T) {
+	b := New(Config{FailureThreshold: 1, SuccessThreshold: 1, Timeout: time.Hour, HalfOpenMax: 1}, nil)
+	b.Recovered(0)
+	if got := b.State(0); got != Closed {
+		t.Fatalf("a closed breaker that recovers is %v", got)
+	}
+	p, _ := b.Allow(0)
+	b.Done(p, 0, 0, Failure)
+	if b.Ready(time.Second) {
+		t.Fatal("an open breaker lets a request through")
+	}
+	b.Recovered(time.Second)
+	p, ok := b.Allow(time.Second)
+	if !ok || b.State(time.Second) != HalfOpen {
+		t.Fatalf("after Recovered: Allow = %v, state %v, want a trial", ok, b.State(time.Second))
+	}
+	b.Done(p, time.Second, 0, Success)
+	if got := b.State(time.Second); got != Closed {
+		t.Errorf("after a trial that succeeded the breaker is %v", got)
+	}
+}

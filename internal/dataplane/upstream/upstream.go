@@ -160,11 +160,18 @@ func (u *Upstream) Targets() []*Target {
 }
 
 // Recovered says that the checks find e healthy which they had found unhealthy: an ejection
-// for what it answered before is over, and the view is built anew.
+// for what it answered before is over, an open breaker begins its trials, and the view is
+// built anew.
 func (u *Upstream) Recovered(e *Endpoint, now time.Duration) {
 	for _, t := range u.Targets() {
-		if t.Endpoint == e && t.Outlier != nil {
+		if t.Endpoint != e {
+			continue
+		}
+		if t.Outlier != nil {
 			t.Outlier.Return(now)
+		}
+		if t.Breaker != nil {
+			t.Breaker.Recovered(now)
 		}
 	}
 	u.Refresh(now)
