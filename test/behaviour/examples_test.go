@@ -275,7 +275,7 @@ var beyondFull = map[string]bool{
 	"upstream.retry-budget": true,
 	// edge.kdl shows these
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
-	"limits.max-concurrent-requests": true, "limits.max-uri-length": true,
+	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
 
 // TestFullExampleIsFull checks that full.kdl shows each key that is acted on, apart from

@@ -6,6 +6,7 @@ import (
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
+	"sentinel/internal/observe/metric"
 )
 
 // Source is what the configuration says of where targets are: an address, a name, a
@@ -103,6 +104,7 @@ func (l *Live) targetsLocked(p *plan, known, used map[endpointKey]*endpoint) []*
 func (l *Live) newEndpoint(p *plan, a Address) *endpoint {
 	m := p.up.Metrics.Target(a.Name)
 	pool := transport.NewPool(a.Dial, l.opt.Clock, l.dialer, p.limits)
+	pool.Opened = p.up.Metrics.Opened
 	return &endpoint{authority: a.Authority, Endpoint: upstream.NewEndpoint(a.Name, a.Dial, pool, m)}
 }
 
@@ -159,5 +161,17 @@ func (l *Live) ejectionChanged(name string, s *upstream.Shared, e *upstream.Endp
 			e.Began(l.opt.Clock.Now())
 		}
 		l.opt.Notify(change)
+	}
+}
+
+// poolState returns what tells the connections to all targets of an upstream.
+func poolState(u *upstream.Upstream) func() metric.PoolState {
+	return func() (s metric.PoolState) {
+		for _, t := range u.Targets() {
+			open, idle := t.Pool.Open()
+			s.Active += open - idle
+			s.Idle += idle
+		}
+		return s
 	}
 }

@@ -124,6 +124,7 @@ func (l *Live) commit(next *changes) {
 	}
 	for _, p := range next.plans {
 		p.settle(old[p.up.Name])
+		p.up.Metrics.SetPool(poolState(p.up))
 	}
 	l.Readdress()
 	l.Sweep()
@@ -173,6 +174,13 @@ func (l *Live) Sweep() {
 		p.Sweep(now)
 	}
 	l.opt.Metrics.Sweep(time.Now(), names)
+}
+
+// Trim closes all idle connections to targets.
+func (l *Live) Trim() {
+	for _, e := range l.Endpoints() {
+		e.Pool.Trim()
+	}
 }
 
 // Tick lets time do its work: ejections and open breakers end, slow starts go on.

@@ -12,6 +12,7 @@ type Limits struct {
 	MaxHeaderCount           Value[int64] // field lines
 	MaxURILength             Value[int64] // bytes of the request target; 0: as long as the head
 	MaxConcurrentRequests    Value[int64]
+	MaxMemory                Value[int64] // bytes of the process; 0: what the cgroup allows
 }
 
 func limitBlocks() []blockDef {
@@ -36,6 +37,8 @@ func limitBlocks() []blockDef {
 				Doc: "request target, else 414; 0 means what the head has room for", slot: value(func(l *Limits) any { return &l.MaxURILength })},
 			{Name: "max-concurrent-requests", Kind: Int, Unit: "requests", Max: 10000000, Default: "0", ZeroOff: true, In: client,
 				Doc: "requests in progress at once, else 503; 0 means no limit", slot: value(func(l *Limits) any { return &l.MaxConcurrentRequests })},
+			{Name: "max-memory", Kind: Size, Unit: "bytes", Max: 1 << 50, Default: "0", ZeroOff: true, In: []string{""},
+				Doc: "memory of the process, before it begins to refuse; 0 means what its cgroup allows", slot: value(func(l *Limits) any { return &l.MaxMemory })},
 		},
 	}}
 }

@@ -94,7 +94,7 @@ func sourcesOf(s *schema.Sources) []Source {
 func settingsOf(c *schema.Config) Settings {
 	s := Settings{
 		PIDFile: c.System.PIDFile.V, StateDir: c.System.StateDir.V, AdminSocket: c.System.AdminSocket.V,
-		Workers: int(c.System.WorkerThreads.V), ShutdownTimeout: c.System.ShutdownTimeout.V,
+		Workers: int(c.System.WorkerThreads.V), MemoryMax: c.Limits.MaxMemory.V, ShutdownTimeout: c.System.ShutdownTimeout.V,
 		MetricsAddress: c.Observability.Metrics.Address.V, MetricsPath: c.Observability.Metrics.Path.V,
 		MetricsAt: placeOf(c.Observability.Metrics.Address.From),
 		Listeners: listen.Plan{

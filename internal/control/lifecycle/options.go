@@ -36,7 +36,8 @@ type Settings struct {
 	PIDFile         string
 	StateDir        string
 	AdminSocket     string
-	Workers         int // 0 is one for each CPU
+	Workers         int   // 0 is one for each CPU
+	MemoryMax       int64 // bytes; 0 is what the cgroup allows
 	ShutdownTimeout time.Duration
 	Listeners       listen.Plan
 	MetricsAddress  string
@@ -106,6 +107,8 @@ type Options struct {
 	Talkers admin.Talkers
 	// Bans are what the admin API shows, makes and lifts; may be nil.
 	Bans admin.Bans
+	// SetMemoryBudget makes a budget of that many bytes hold; 0 is none. May be nil.
+	SetMemoryBudget func(bytes int64)
 	// State is where the process tells its state.
 	State *State
 }

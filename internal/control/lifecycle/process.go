@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/memory"
 	"sentinel/internal/dataplane/listen"
 )
 
@@ -70,7 +71,7 @@ func New(opt Options) *Process {
 // otherwise. A Process runs once.
 func (p *Process) Run(ctx context.Context) error {
 	defer p.signals.release()
-	p.memoryLimit = tuneMemory()
+	memory.Tune(memory.Budget(0)) // until the configuration is read
 	if err := p.start(); err != nil {
 		describe(err).log(p.log, "start failed")
 		p.stopSides()

@@ -71,6 +71,7 @@ func (p *Process) prepareParts(g *generation) error {
 	answer := p.opt.Scrape(s.MetricsPath)
 	g.do = []func(){
 		func() { setWorkers(s.Workers) },
+		func() { p.setMemory(s.MemoryMax) },
 		swap,
 		listeners.Commit,
 		func() { p.scrape.Store(&answer) },

@@ -16,6 +16,7 @@ import (
 	"sentinel/internal/config/compile"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/memory"
 	"sentinel/internal/control/targets"
 	"sentinel/internal/dataplane/exchange"
 	"sentinel/internal/dataplane/fault"
@@ -38,11 +39,13 @@ const (
 // assembly is the data plane with what it stands on; it is the Engine of the process.
 type assembly struct {
 	*exchange.Proxy
-	metrics *metric.Registry
-	live    *compile.Live
-	keeper  *targets.Keeper // nil in a check
-	bans    *bans           // nil in a check
-	logs    *logs
+	metrics  *metric.Registry
+	live     *compile.Live
+	logs     *logs
+	keeper   *targets.Keeper // nil in a check, as all that follows
+	bans     *bans
+	events   *event.Log
+	registry *listen.Registry
 }
 
 // Run assembles a proxy for the configuration at path and serves until ctx ends or a
@@ -57,6 +60,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	log := a.logs.journal.Logger()
 	defer profileCPU(log)()
 	events := event.New(eventsMax, log)
+	a.events = events
 	a.keeper = targets.New(targets.Options{Clock: clock, Events: events, Log: log})
 	a.live = compile.NewLive(compile.LiveOptions{Clock: clock, Metrics: m, Lookup: a.keeper.Lookup, Notify: a.keeper.Notify})
 	defer a.live.Close()
@@ -71,13 +75,14 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
-	registry := listen.NewRegistry(a.listenOptions(clock, log))
-	a.bans.registry.Store(registry)
+	a.registry = listen.NewRegistry(a.listenOptions(clock, log))
+	a.bans.registry.Store(a.registry)
+	guard := memory.NewGuard(a.memoryChanged)
 	p := New(Options{
 		ConfigFile: path, Log: log, Engine: a, Metrics: m, State: state, Version: v,
 		Scrape:   func(path string) http.Handler { return metric.Handler(m, path) },
-		Registry: registry,
-		Reopen:   a.logs.reopen, NotReady: a.NotReady,
+		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
+		Reopen: a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
 		Upstreams: a.keeper, Events: events, Talkers: top, Bans: a.bans,
 	})
@@ -86,6 +91,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	go m.Run(ctx)
 	go a.sweep(ctx)
 	go top.run(ctx)
+	go guard.Run(ctx)
 	return p.Run(ctx)
 }
 

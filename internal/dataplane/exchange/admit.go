@@ -14,10 +14,13 @@ import (
 )
 
 // admit asks whether the client is kept out, and what bounds requests whether there is room
-// for one more: the requests in progress, then the rate limits that hold. The first limit that refuses the request names
-// the refusal.
+// for one more: memory, the requests in progress, then the rate limits that hold. The first
+// limit that refuses the request names the refusal.
 func (x *exchange) admit() fault.Kind {
 	if k := x.screen(); k != fault.None {
+		return k
+	}
+	if k := x.afford(); k != fault.None {
 		return k
 	}
 	if !x.count() {

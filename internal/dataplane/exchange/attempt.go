@@ -37,6 +37,9 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 		return x.whichDeadline(kindOf(err, fault.UpstreamUnreachable))
 	}
 	x.conn = conn
+	if conn.Reused {
+		x.upstream.Metrics.Reused(x.req.Client.Cell)
+	}
 	conn.Net.SetReadDeadline(x.responseDeadline())
 	switch {
 	case x.hedges():
@@ -129,7 +132,7 @@ func (x *exchange) takeContent() fault.Kind {
 // keepsContent reports whether another try could have use of content that was kept.
 func (x *exchange) keepsContent() bool {
 	p := x.route.Retry
-	return p.Attempts > 1 && p.BodyBytesMax > 0 && (p.NonIdempotent || x.req.Head.Method.Idempotent())
+	return p.Attempts > 1 && p.BodyBytesMax > 0 && !x.p.pressureIs(NoLuxury) && (p.NonIdempotent || x.req.Head.Method.Idempotent())
 }
 
 // readContent reads content of a known length.

@@ -21,7 +21,7 @@ type hedge struct {
 // hedges reports whether a second try may be sent beside the one in hand.
 func (x *exchange) hedges() bool {
 	p := x.route.Retry
-	return p.HedgeAfter > 0 && x.whole && x.upgradeToken() == "" && x.choice.Untried() &&
+	return p.HedgeAfter > 0 && !x.p.pressureIs(NoLuxury) && x.whole && x.upgradeToken() == "" && x.choice.Untried() &&
 		(p.NonIdempotent || x.req.Head.Method.Idempotent())
 }
 

@@ -32,7 +32,7 @@ func (x *exchange) mirrorRequest() {
 	if m == nil || rand.IntN(100) >= m.Percent {
 		return
 	}
-	if !x.whole || int64(len(x.content)) > m.BodyBytesMax || x.upgradeToken() != "" || !m.Enter() {
+	if x.p.pressureIs(NoLuxury) || !x.whole || int64(len(x.content)) > m.BodyBytesMax || x.upgradeToken() != "" || !m.Enter() {
 		x.route.Metrics.Mirrored(metric.MirrorSkipped)
 		return
 	}

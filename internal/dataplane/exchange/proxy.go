@@ -42,6 +42,8 @@ type Proxy struct {
 	engine  h1.Server
 	conns   atomic.Uint64
 	splits  atomic.Uint64
+	// pressure is a Pressure.
+	pressure atomic.Int32
 }
 
 // New returns a proxy without a snapshot; Swap must come before the first connection.

@@ -80,9 +80,12 @@ func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 	go c.serve()
 }
 
-// enter passes the four gates, those of the process and of the listener, or none.
+// enter passes the four gates, unless memory is short: those of the process and of the listener, or none.
 func (l *Listener) enter(client netip.Addr) fault.Kind {
 	r := l.registry
+	if r.short.Load() {
+		return fault.MemoryLimit
+	}
 	if !r.gate.Enter() {
 		return fault.ConnectionLimit
 	}

@@ -45,6 +45,8 @@ type Registry struct {
 	refusals  refusals
 	inherited *Inherited
 
+	tight, short atomic.Bool // memory is
+
 	drainLimit atomic.Int64    // how long connections of a removed listener may go on
 	idleClosed atomic.Int64    // when closeIdle last ran, on the clock
 	life       context.Context // until Close

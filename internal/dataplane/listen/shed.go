@@ -85,8 +85,29 @@ func (r *Registry) runShedding() {
 		select {
 		case <-t.C:
 			r.Shed()
+			if r.tight.Load() {
+				r.endIdle()
+			}
 		case <-r.life.Done():
 			return
 		}
+	}
+}
+
+// SetMemory says how short memory is: while it is tight, idle connections end; while it is
+// short, nobody new comes in.
+func (r *Registry) SetMemory(tight, short bool) {
+	r.tight.Store(tight)
+	r.short.Store(short)
+	if tight {
+		r.endIdle()
+	}
+}
+
+// endIdle ends connections that have been idle for a moment, so that no client is cut off
+// between two requests that follow each other.
+func (r *Registry) endIdle() {
+	for _, l := range r.Listeners() {
+		l.conns.interruptIdle(r.clock.Now() - drainIdleAfter)
 	}
 }

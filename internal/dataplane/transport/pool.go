@@ -46,6 +46,9 @@ type Pool struct {
 	address string
 	clock   *netio.Clock
 	dialer  netio.Dialer
+	// Opened is told of each connection that was established; nil for nobody. It is set
+	// before the first Get.
+	Opened func()
 
 	mu struct {
 		sync.Mutex
@@ -93,6 +96,9 @@ func (p *Pool) Get(fresh, must bool, by time.Duration) (*Conn, error) {
 	if err != nil {
 		p.forget(1)
 		return nil, dialFault(err)
+	}
+	if p.Opened != nil {
+		p.Opened()
 	}
 	nc.SetWriteTimeout(l.WriteTimeout)
 	c := &Conn{Client: *h1.NewClient(nc, &l.Client), pool: p, opened: p.clock.Now()}
@@ -179,6 +185,17 @@ func (p *Pool) expired(now time.Duration) []*Conn {
 	clear(p.mu.idle[len(kept):])
 	p.mu.idle = kept
 	return out
+}
+
+// Trim closes the idle connections.
+func (p *Pool) Trim() {
+	p.mu.Lock()
+	idle := p.mu.idle
+	p.mu.idle = nil
+	p.mu.Unlock()
+	for _, c := range idle {
+		p.discard(c)
+	}
 }
 
 // Close closes the idle connections; those that are lent are closed when they come back.

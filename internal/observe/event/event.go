@@ -19,12 +19,14 @@ const (
 	KindQueue    = "queue"    // an upstream's queue is full, or has room again
 	KindReload   = "reload"   // a reload succeeded or failed
 	KindListener = "listener" // a listener opens, drains or closes
+	KindUpstream = "upstream" // no target of an upstream takes requests, or some do again
+	KindMemory   = "memory"   // memory is short to a stage, or less so
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
 )
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindBan}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindBan}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.

@@ -97,6 +97,10 @@ func requestFamilies() []family {
 			collectAccepted, "listener"),
 		row("sentinel_refused_connections_total", Counter, "Client connections that were ended as soon as they were accepted, by cause.",
 			collectRefused, "reason"),
+		row("sentinel_memory_budget_bytes", Gauge, "Memory that the process may take; 0 is no bound.",
+			func(v *view, e emitter) { e.gauge(float64(v.process.memoryBudget.Load())) }),
+		row("sentinel_memory_stage", Gauge, "How short memory is: 0 ample, 1 lean, 2 tight, 3 short.",
+			func(v *view, e emitter) { e.gauge(float64(v.process.memoryStage.Load())) }),
 		row("sentinel_max_connections", Gauge, "Limit of client connections; 0 is no limit.",
 			func(v *view, e emitter) { e.gauge(float64(v.process.maxConnections.Load())) }),
 	}

@@ -14,6 +14,7 @@ type processState struct {
 	lastSuccessful                  atomic.Bool
 	generation                      atomic.Uint64
 	maxConnections                  atomic.Int64
+	memoryBudget, memoryStage       atomic.Int64
 	accessLogDropped                atomic.Uint64
 	eventsSuppressed                atomic.Uint64
 	connectionsRefused              [fault.Count]atomic.Uint64
@@ -41,6 +42,12 @@ func (r *Registry) ReloadFailed() {
 
 // SetMaxConnections records the limit of client connections; 0 is no limit.
 func (r *Registry) SetMaxConnections(n int) { r.process.maxConnections.Store(int64(n)) }
+
+// SetMemoryBudget records how many bytes the process may take; 0 is no bound.
+func (r *Registry) SetMemoryBudget(bytes int64) { r.process.memoryBudget.Store(bytes) }
+
+// SetMemoryStage records how short memory is, from 0 (ample) to 3 (short).
+func (r *Registry) SetMemoryStage(stage int) { r.process.memoryStage.Store(int64(stage)) }
 
 // AccessLogDropped counts access log lines that found no room.
 func (r *Registry) AccessLogDropped(n int) { r.process.accessLogDropped.Add(uint64(n)) }

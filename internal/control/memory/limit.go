@@ -1,11 +1,10 @@
-package lifecycle
+package memory
 
 import (
 	"io/fs"
 	"math"
 	"os"
 	"path"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -15,38 +14,35 @@ const (
 	// gcPercent lets garbage grow to four times what lives: the proxy's live heap is
 	// small and its memory limit catches the rest.
 	gcPercent = 400
-	// memoryShare of the cgroup's limit is what the Go heap may take, in percent; the rest
-	// is for the kernel's socket buffers and page cache that count there too.
+	// memoryShare of the budget is what the Go heap may take, in percent; the rest is for
+	// the kernel's socket buffers and page cache that count there too.
 	memoryShare = 80
 )
 
-// tuneMemory sets how the garbage collector works. The environment variables GOGC and
-// GOMEMLIMIT win. It returns the limit in bytes, 0 for none.
-func tuneMemory() int64 {
+// Tune sets how the garbage collector works under a budget of that many bytes; 0 is none.
+// The environment variables GOGC and GOMEMLIMIT win.
+func Tune(budget int64) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
-		return debug.SetMemoryLimit(-1)
+		return
 	}
-	limit := cgroupMemoryLimit(os.DirFS("/"))
-	if limit == 0 {
-		return 0
+	if budget == 0 {
+		debug.SetMemoryLimit(math.MaxInt64)
+		return
 	}
-	limit = limit / 100 * memoryShare
-	debug.SetMemoryLimit(limit)
-	return limit
+	debug.SetMemoryLimit(budget / 100 * memoryShare)
 }
 
-// setWorkers sets how many threads run Go code at once; 0 is what the runtime finds in
-// CPUs and cgroup.
-func setWorkers(n int) {
-	switch {
-	case n == 0:
-		runtime.SetDefaultGOMAXPROCS()
-	case n != runtime.GOMAXPROCS(0):
-		runtime.GOMAXPROCS(n)
+// Budget returns what the process may take: what the operator allows and the cgroup does,
+// the smaller of the two, in bytes; 0 for no bound. allowed is 0 where nothing is said.
+func Budget(allowed int64) int64 {
+	limit := cgroupMemoryLimit(os.DirFS("/"))
+	if limit == 0 || allowed > 0 && allowed < limit {
+		return allowed
 	}
+	return limit
 }
 
 // cgroupMemoryLimit returns the smallest memory limit of the cgroups that this process is
