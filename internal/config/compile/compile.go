@@ -25,6 +25,7 @@ type builder struct {
 	next      *changes
 	upstreams map[string]*upstream.Upstream
 	limits    map[string]*snapshot.RateLimit // by metric.LimitKey
+	lists     accessLists
 	diags     kdl.Diagnostics
 }
 
@@ -33,7 +34,7 @@ type builder struct {
 // nothing may be used and nothing has changed. commit must be called once the snapshot
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
-	b := &builder{cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
+	b := &builder{cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
 		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams))}
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
@@ -77,6 +78,7 @@ func (b *builder) addListeners(slot func(string) int) {
 			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),
 			Requests:   b.live.requests(b.next, l.Name.V, int(l.Limits.MaxConcurrentRequests.V)),
 		}
+		b.access(l, b.snap.Listeners[i])
 		b.next.listeners = append(b.next.listeners, l.Name.V)
 	}
 }
@@ -194,6 +196,7 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 		sr.Upgrades = append(sr.Upgrades, strings.ToLower(token.V))
 	}
 	sr.Trailers = r.AllowTrailers.V
+	sr.Access = b.lists.of(r.Access)
 	sr.Retry = retryPolicy(&r.Retry)
 	sr.Priority = priority(r.QueuePriority.V)
 	if m := r.Mirror; m != nil {

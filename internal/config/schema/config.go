@@ -15,6 +15,7 @@ type Config struct {
 	HealthCheck   *HealthCheck // the default for each upstream; nil when not written
 	RateLimits    []*RateLimit // those of the policies included
 	Security      *Security    // nil when not written
+	Access        *Access      // likewise; holds where neither listener nor route has one
 
 	unbuilt bool // that of Options
 }
@@ -41,6 +42,8 @@ func topBlock() blockDef {
 				slot: several(func(c *Config) *[]*RateLimit { return &c.RateLimits })},
 			{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "the default for every listener and route",
 				slot: optional(func(c *Config) **Security { return &c.Security })},
+			{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in, where neither listener nor route says",
+				slot: optional(func(c *Config) **Access { return &c.Access })},
 			{Name: "observability", Kind: Opens, Opens: "observability", Doc: "metrics and logs",
 				slot: value(func(c *Config) any { return &c.Observability })},
 		},

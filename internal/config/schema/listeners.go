@@ -12,6 +12,7 @@ type Listener struct {
 	TLS               *TLS         // nil when not written
 	RateLimits        []*RateLimit // none: those of the top level hold
 	Security          *Security    // nil when not written
+	Access            *Access      // nil: that of the top level holds
 }
 
 // PathNormalization says how the path of a request is brought into the one
@@ -56,6 +57,8 @@ func listenerBlocks() []blockDef {
 				slot: several(func(l *Listener) *[]*RateLimit { return &l.RateLimits })},
 			{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this listener",
 				slot: optional(func(l *Listener) **Security { return &l.Security })},
+			{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in on this listener",
+				slot: optional(func(l *Listener) **Access { return &l.Access })},
 		},
 	}, pathNormalizationBlock()}
 }

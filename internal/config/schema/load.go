@@ -83,6 +83,7 @@ func newLoader(opt Options) *loader {
 func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
 	inheritAll(l.cfg)
 	l.d.rateLimits(l.cfg)
+	l.accessLists()
 	if !l.garbled {
 		l.d.crossCheck(l.cfg, file)
 	}

@@ -23,6 +23,7 @@ type Route struct {
 	AllowTrailers Value[bool]
 	RateLimits    []*RateLimit // none: those of the listener hold
 	Security      *Security    // nil when not written
+	Access        *Access      // nil: that of the listener holds
 }
 
 func routeBlocks() []blockDef {
@@ -91,6 +92,8 @@ func routeParts() []Key {
 			slot: several(func(r *Route) *[]*RateLimit { return &r.RateLimits })},
 		{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this route",
 			slot: optional(func(r *Route) **Security { return &r.Security })},
+		{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in on this route",
+			slot: optional(func(r *Route) **Access { return &r.Access })},
 	}
 }
 
