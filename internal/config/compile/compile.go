@@ -41,10 +41,12 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	}
 	b.snap.Requests = b.live.requests(b.next, "", int(cfg.Limits.MaxConcurrentRequests.V))
 	b.identity()
+	b.challenger(slot != nil)
 	b.addUpstreams()
 	b.addRoutes()
 	if slot != nil {
 		b.addListeners(slot)
+		b.securities()
 	}
 	return b.snap, func() { live.commit(b.next) }, b.diags
 }

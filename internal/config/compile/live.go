@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/queue"
@@ -32,6 +33,8 @@ type Live struct {
 	opt       LiveOptions
 	dialer    netio.Dialer
 	limitSeed *limit.Seed
+
+	challenges challenges
 
 	mu struct {
 		sync.Mutex
@@ -63,14 +66,15 @@ func NewLive(o LiveOptions) *Live {
 
 // changes is what a generation does to what lives on, done when it serves.
 type changes struct {
-	plans     []*plan
-	shared    map[string]*upstream.Shared
-	failovers map[string]*upstream.Failover
-	fallbacks map[string][]string
-	tables    map[string]counters
-	requests  map[string]inProgress
-	routes    []string
-	listeners []string
+	plans      []*plan
+	shared     map[string]*upstream.Shared
+	failovers  map[string]*upstream.Failover
+	fallbacks  map[string][]string
+	tables     map[string]counters
+	requests   map[string]inProgress
+	challenger *challenge.Challenger
+	routes     []string
+	listeners  []string
 }
 
 func newChanges() *changes {
@@ -116,6 +120,7 @@ func (l *Live) commit(next *changes) {
 	l.mu.requests = next.requests
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
+	l.challenges.commit(next.challenger)
 	for _, g := range next.requests {
 		g.gate.SetLimits(queue.Limits{Concurrent: g.max})
 	}

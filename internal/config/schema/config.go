@@ -40,7 +40,7 @@ func topBlock() blockDef {
 				slot: optional(func(c *Config) **HealthCheck { return &c.HealthCheck })},
 			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "the default for every listener and route",
 				slot: several(func(c *Config) *[]*RateLimit { return &c.RateLimits })},
-			{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "the default for every listener and route",
+			{Name: "security", Kind: Opens, Opens: "security", Doc: "the default for every listener and route",
 				slot: optional(func(c *Config) **Security { return &c.Security })},
 			{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in, where neither listener nor route says",
 				slot: optional(func(c *Config) **Access { return &c.Access })},

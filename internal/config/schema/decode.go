@@ -159,7 +159,7 @@ func (d *decoder) opens(b any, k *Key, n *kdl.Node) {
 		d.mark(b, k, n.Name.Span)
 	}
 	block := k.slot.open(b)
-	if k.Opens == "limits" || k.Opens == "timeouts" {
+	if k.Opens == "limits" || k.Opens == "timeouts" || k.Opens == "security" {
 		d.owner[block] = k.Block
 	}
 	if k.Merges {
@@ -238,7 +238,7 @@ func (d *decoder) admits(k *Key, b any, name string, at kdl.Span) bool {
 	return false
 }
 
-// encloses names the block that b, a limits or timeouts block, belongs to.
+// encloses names the block that b, which may stand in several, belongs to.
 func (d *decoder) encloses(b any) string { return d.owner[b] }
 
 // required reports the keys that the block can't do without.

@@ -55,7 +55,7 @@ func listenerBlocks() []blockDef {
 				slot: optional(func(l *Listener) **TLS { return &l.TLS })},
 			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit of this listener",
 				slot: several(func(l *Listener) *[]*RateLimit { return &l.RateLimits })},
-			{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this listener",
+			{Name: "security", Kind: Opens, Opens: "security", Doc: "challenges on this listener",
 				slot: optional(func(l *Listener) **Security { return &l.Security })},
 			{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in on this listener",
 				slot: optional(func(l *Listener) **Access { return &l.Access })},

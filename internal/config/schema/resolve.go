@@ -108,6 +108,9 @@ func fillBlocks(k *Key, s *spec, b any) {
 	if s.name == "route" && (k.Name == "timeouts" || k.Name == "limits") {
 		return // a route keeps only what it sets itself
 	}
+	if s.name != "" && k.Name == "security" {
+		return // likewise
+	}
 	into := table()[k.Opens]
 	if k.slot.each != nil {
 		for _, c := range k.slot.each(b) {

@@ -90,7 +90,7 @@ func routeParts() []Key {
 			slot: optional(func(r *Route) **Mirror { return &r.Mirror })},
 		{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit of this route",
 			slot: several(func(r *Route) *[]*RateLimit { return &r.RateLimits })},
-		{Name: "security", Kind: Opens, Opens: "security", Pending: true, Doc: "challenges on this route",
+		{Name: "security", Kind: Opens, Opens: "security", Doc: "challenges on this route",
 			slot: optional(func(r *Route) **Security { return &r.Security })},
 		{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in on this route",
 			slot: optional(func(r *Route) **Access { return &r.Access })},

@@ -172,7 +172,7 @@ func (a *assembly) Load(path string) (*Loaded, error) {
 	if err := a.compiles(cfg, l); err != nil {
 		return nil, err
 	}
-	l.Build = func(slot func(string) int) (commit, abort func(), err error) { return a.build(cfg, slot) }
+	l.Build = func(slot func(string) int) (commit, abort func(), err error) { return a.build(cfg, l, slot) }
 	return l, nil
 }
 
@@ -195,12 +195,16 @@ func (l *Loaded) text(file string) []byte {
 	return nil
 }
 
-func (a *assembly) build(cfg *schema.Config, slot func(string) int) (commit, abort func(), err error) {
+func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (commit, abort func(), err error) {
 	useLogs, dropLogs, err := a.logs.prepare(&cfg.Observability.Logging)
 	if err != nil {
 		return nil, nil, err
 	}
-	snap, handOver, _ := compile.Build(cfg, a.live, slot) // compiles has seen it without problems
+	snap, handOver, diags := compile.Build(cfg, a.live, slot)
+	if diags.HasErrors() { // compiles saw none, but a file may be gone meanwhile, or not be made
+		dropLogs()
+		return nil, nil, NewConfigError(diags, l.text)
+	}
 	keep, forget := a.keeper.Prepare(cfg)
 	return func() {
 		a.bans.serves(cfg)

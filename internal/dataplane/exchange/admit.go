@@ -14,8 +14,9 @@ import (
 )
 
 // admit asks whether the client is kept out, and what bounds requests whether there is room
-// for one more: memory, the requests in progress, then the rate limits that hold. The first
-// limit that refuses the request names the refusal.
+// for one more: memory, the requests in progress, whether the client has passed its
+// challenge, then the rate limits that hold. The first that refuses the request names the
+// refusal.
 func (x *exchange) admit() fault.Kind {
 	if k := x.screen(); k != fault.None {
 		return k
@@ -30,12 +31,25 @@ func (x *exchange) admit() fault.Kind {
 	if limits == nil {
 		limits = x.ln.RateLimits
 	}
+	if k := x.challenge(); k != fault.None {
+		x.charge(limits)
+		return k
+	}
 	for _, l := range limits {
 		if k := x.take(l); k != fault.None {
 			return k
 		}
 	}
 	return fault.None
+}
+
+// charge counts a request that is refused already, so that it doesn't come for free.
+func (x *exchange) charge(limits []*snapshot.RateLimit) {
+	now := x.p.opt.Clock.Now()
+	for _, l := range limits {
+		key, _ := l.Key.Sum(x.s.LimitSeed, x)
+		l.Table.Take(key, now, 1)
+	}
 }
 
 // count makes the request one of those in progress.

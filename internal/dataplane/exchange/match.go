@@ -3,20 +3,25 @@ package exchange
 import (
 	"bytes"
 
+	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/snapshot"
 )
 
-// match canonicalises the path once and finds the route. The same bytes are matched,
-// rewritten and sent.
+// match canonicalises the path once and finds the route; the reserved path has none. The
+// same bytes are matched, rewritten and sent.
 func (x *exchange) match() fault.Kind {
 	if x.req.Client.HealthOnly {
 		return fault.ConnectionLimit
 	}
 	if k := x.canonicalise(); k != fault.None {
 		return k
+	}
+	if x.s.Challenger != nil && string(x.path) == challenge.ReservedPath {
+		x.reserved = true
+		return fault.None
 	}
 	r, ok := x.lookUp()
 	if !ok {

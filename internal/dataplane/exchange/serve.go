@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/limit"
@@ -23,6 +24,7 @@ type exchange struct {
 	request
 
 	vars   filter.Vars     // filled by fillVars
+	facts  challenge.Facts // filled by gatherFacts
 	local  message.Head    // of answers made here
 	entry  accesslog.Entry // cleared by finish
 	buffer struct {
@@ -47,10 +49,12 @@ type request struct {
 	refusal    limit.Decision
 	refusedBy  *snapshot.RateLimit // nil unless it was refused by one
 	route      *snapshot.Route
-	path       []byte        // canonical, then rewritten
-	matched    []byte        // canonical, as it was matched and is logged
-	id         []byte        // request id
-	deadline   time.Duration // of the whole exchange, on the clock
+	reserved   bool               // the path is that of challenges
+	verdict    challenge.Decision // where the client is challenged
+	path       []byte             // canonical, then rewritten
+	matched    []byte             // canonical, as it was matched and is logged
+	id         []byte             // request id
+	deadline   time.Duration      // of the whole exchange, on the clock
 
 	covers  bool   // deadline covers the content, too
 	content []byte // of the request, when it is whole
@@ -95,7 +99,12 @@ func (x *exchange) serve() error {
 	if k := x.match(); k != fault.None {
 		return x.fail(k)
 	}
-	if k := x.admit(); k != fault.None {
+	if x.reserved {
+		return x.answerReserved()
+	}
+	if k := x.admit(); k == fault.ChallengeFailed {
+		return x.sendChallenge()
+	} else if k != fault.None {
 		return x.fail(k)
 	}
 	if k := x.rewrite(); k != fault.None {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sentinel/internal/dataplane/block"
+	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/h1"
 	"sentinel/internal/dataplane/limit"
@@ -30,6 +31,8 @@ type Snapshot struct {
 	Identity  Identity
 	LimitSeed *limit.Seed
 	Requests  *queue.Gate // requests in progress in the process
+	// Challenger gives challenges and takes answers; nil while there was never a need.
+	Challenger *challenge.Challenger
 }
 
 // Identity says what a request is called and what upstreams are told of the client.
@@ -55,6 +58,8 @@ type Listener struct {
 	RequestTimeout    time.Duration
 	RateLimits        []*RateLimit // where the route has none; nil for none
 	Key               []byte       // Name, for keys of rate limits
+	Slot              int          // index among the listeners
+	Security          *Security    // where the route has none; nil where nobody is challenged
 	Requests          *queue.Gate  // requests in progress on the listener
 	RequestTimeoutSet bool         // by the operator: it covers the content, too
 	BodyBytesMax      int64
@@ -83,6 +88,9 @@ type Route struct {
 	RateLimits []*RateLimit
 	Key        []byte  // Name, for keys of rate limits
 	Mirror     *Mirror // nil for none
+	// Security is what holds on each listener, by its slot, with nil where nobody is
+	// challenged; nil altogether where the listener's own holds.
+	Security []*Security
 
 	Rewrites      []*filter.Rewrite
 	RequestEdits  *filter.Edits // nil for none
@@ -123,6 +131,15 @@ func (m *Mirror) Enter() bool {
 
 // Leave gives the place back.
 func (m *Mirror) Leave() { m.underway.Add(-1) }
+
+// Security says who is challenged, with the counts of its place.
+type Security struct {
+	Policy  challenge.Policy
+	Allowed *block.List // who is never challenged; nil for nobody
+	Key     *limit.KeySpec
+	Clients *limit.Table // finds clients over the threshold
+	Floods  *limit.Table // counts what they send beyond it
+}
 
 // RateLimit is one limit, with the counters that it shares with everything in its scope.
 type RateLimit struct {

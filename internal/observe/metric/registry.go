@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sentinel/internal/dataplane/challenge"
 )
 
 const (
@@ -42,8 +44,9 @@ type Registry struct {
 	families []family
 	unrouted *Route
 
-	process processState
-	epoch   atomic.Int64 // slice of the sliding window that is being written
+	process    processState
+	challenges atomic.Pointer[challenge.Counters]
+	epoch      atomic.Int64 // slice of the sliding window that is being written
 
 	mu struct {
 		sync.Mutex
