@@ -98,3 +98,20 @@ func TestTenThousandRoutes(t *testing.T) {
 		t.Errorf("10000 routes took %v, want at most %v", best, limit)
 	}
 }
+
+// A request timeout covers the content where somebody wrote it, at the listener or above it.
+func TestRequestTimeoutIsHardWhereWritten(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want bool
+	}{
+		{base, false},
+		{"timeouts { request-secs 5 }\n" + base, true},
+		{strings.Replace(base, `"127.0.0.1:80" }`, `"127.0.0.1:80"; timeouts { request-secs 5 } }`, 1), true},
+	} {
+		s, _ := build(t, newLive(t), test.text)
+		if got := s.Listeners[0].RequestTimeoutSet; got != test.want {
+			t.Errorf("RequestTimeoutSet = %v, want %v, in\n%s", got, test.want, test.text)
+		}
+	}
+}

@@ -90,9 +90,13 @@ type inProgress struct {
 	max  int
 }
 
-// requests returns what counts the requests in progress on a listener, or with an empty name
-// in the process; max holds from the commit of the generation on.
+// requests returns what bounds the requests in progress on a listener, or with an empty name
+// in the process; nil where nothing does. max holds from the commit of the generation on. A
+// limit that is new counts the requests that come from then on.
 func (l *Live) requests(next *changes, listener string, max int) *queue.Gate {
+	if max == 0 {
+		return nil
+	}
 	l.mu.Lock()
 	g := l.mu.requests[listener]
 	l.mu.Unlock()

@@ -20,8 +20,13 @@ import (
 // challengeKey is the name of the key file that is made in the state folder.
 const challengeKey = "challenge.key"
 
-// floodMax is up to how many times its threshold a client is counted.
-const floodMax = 16
+const (
+	// floodMax is up to how many times its threshold a client is counted.
+	floodMax = 16
+	// clientsMax is how many clients a place remembers, and floodersMax how many of those over
+	// the threshold: 1.5 MB together.
+	clientsMax, floodersMax = 65536, 16384
+)
 
 // challenges are what of challenges lives on: counters, answers used, and who takes answers
 // when the blocks are gone from the configuration.
@@ -110,7 +115,7 @@ func (b *builder) challengeKeys(file string, serves bool) (*challenge.Keys, erro
 			return challenge.ParseKeys(challenge.GenerateKeys()) // only to see the rest
 		}
 		if text, err = makeKeyFile(file); err != nil {
-			return nil, fmt.Errorf("the key of challenges can't be kept in the state folder: %w", err)
+			return nil, fmt.Errorf("the key of challenges can't be kept in state-dir, so name a key-file: %w", err)
 		}
 	}
 	if err != nil {
@@ -200,8 +205,8 @@ func (b *builder) security(seen map[string]*snapshot.Security, l *schema.Listene
 		return nil
 	}
 	threshold := s.ChallengeThreshold.V
-	counts := func(name string, burst int64) *limit.Table {
-		rule := limit.Rule{Name: scope, Per: time.Minute, Requests: threshold, Burst: burst, Entries: limit.EntriesDefault}
+	counts := func(name string, burst int64, clients int) *limit.Table {
+		rule := limit.Rule{Name: scope, Per: time.Minute, Requests: threshold, Burst: burst, Entries: clients}
 		return b.live.table(b.next, scope+name, key.String(), rule)
 	}
 	made := &snapshot.Security{
@@ -209,7 +214,7 @@ func (b *builder) security(seen map[string]*snapshot.Security, l *schema.Listene
 			Mode: modes[s.ChallengeMode.V], Threshold: int(threshold),
 			Base: int(s.Difficulty.V), Max: int(s.MaxDifficulty.V), Wait: int(s.Wait.V),
 		},
-		Key: key, Clients: counts("", threshold), Floods: counts(" floods", (floodMax-1)*threshold),
+		Key: key, Clients: counts("", threshold, clientsMax), Floods: counts(" floods", (floodMax-1)*threshold, floodersMax),
 	}
 	if len(s.Allow) > 0 {
 		allowed := make([]netip.Prefix, 0, len(s.Allow))

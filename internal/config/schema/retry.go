@@ -64,7 +64,7 @@ func retryKeys() []Key {
 		{Name: "per-try-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "timeout of each try",
 			Doc: "from the request sent to the head of its response, for each attempt; 0 leaves it to the timeouts of the exchange", slot: value(func(r *RetryPolicy) any { return &r.PerTryTimeout })},
 		{Name: "backoff-secs", Kind: Seconds, Unit: "seconds", Max: 60, Default: "0.025", ZeroOff: true, Label: "backoff",
-			Doc: "mean wait before the second attempt, doubled for each one after it; 0 doesn't wait", slot: value(func(r *RetryPolicy) any { return &r.Backoff })},
+			Doc: "longest wait before the second attempt, which is a random part of it, doubled for each one after it; 0 doesn't wait", slot: value(func(r *RetryPolicy) any { return &r.Backoff })},
 		{Name: "max-backoff-secs", Kind: Seconds, Unit: "seconds", Max: 60, Default: "0.25", ZeroOff: true, Label: "longest backoff",
 			Doc: "the wait never grows above", slot: value(func(r *RetryPolicy) any { return &r.MaxBackoff })},
 		{Name: "non-idempotent", Kind: Bool, Default: "#false",

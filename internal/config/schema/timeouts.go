@@ -24,7 +24,7 @@ func timeoutBlocks() []blockDef {
 			{Name: "connect-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "connect timeout", In: []string{"", "upstream"},
 				Doc: "until a connection to a target stands, else 504", slot: value(func(t *Timeouts) any { return &t.Connect })},
 			{Name: "request-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30", Label: "request timeout",
-				Doc: "from the head of the request to the head of the response, else 504", slot: value(func(t *Timeouts) any { return &t.Request })},
+				Doc: "for a whole exchange with queueing and all tries, else 504; where it is written it covers the content both ways, the default ends with the head of the response", slot: value(func(t *Timeouts) any { return &t.Request })},
 			{Name: "read-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "15", Label: "read timeout",
 				Doc: "between two reads of a message that has begun, of a request (else 408) or of a response", slot: value(func(t *Timeouts) any { return &t.Read })},
 			{Name: "write-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "15", Label: "write timeout", In: []string{"", "listener", "upstream"},

@@ -45,44 +45,52 @@ func (x *exchange) admit() fault.Kind {
 
 // charge counts a request that is refused already, so that it doesn't come for free.
 func (x *exchange) charge(limits []*snapshot.RateLimit) {
-	now := x.p.opt.Clock.Now()
 	for _, l := range limits {
 		key, _ := l.Key.Sum(x.s.LimitSeed, x)
-		l.Table.Take(key, now, 1)
+		l.Table.Take(key, x.at, 1)
 	}
 }
 
 // count makes the request one of those in progress.
 func (x *exchange) count() bool {
-	if _, err := x.s.Requests.Enter(0, 0, queue.Normal); err != nil {
+	if x.requests[0] = x.s.Requests; !enter(x.requests[0]) {
+		x.requests[0] = nil
 		return false
 	}
-	if _, err := x.ln.Requests.Enter(0, 0, queue.Normal); err != nil {
-		x.s.Requests.Leave()
+	if x.requests[1] = x.ln.Requests; !enter(x.requests[1]) {
+		x.requests[1] = nil
 		return false
 	}
-	x.counted = true
 	return true
+}
+
+// enter passes a gate, if there is one.
+func enter(g *queue.Gate) bool {
+	if g == nil {
+		return true
+	}
+	_, err := g.Enter(0, 0, queue.Normal)
+	return err == nil
 }
 
 // uncount takes it out of them.
 func (x *exchange) uncount() {
-	if x.counted {
-		x.counted = false
-		x.s.Requests.Leave()
-		x.ln.Requests.Leave()
+	for i, g := range x.requests {
+		if g != nil {
+			g.Leave()
+			x.requests[i] = nil
+		}
 	}
 }
 
 // take asks one limit, and does what it says to a request too many.
 func (x *exchange) take(l *snapshot.RateLimit) fault.Kind {
-	now := x.p.opt.Clock.Now()
 	key, _ := l.Key.Sum(x.s.LimitSeed, x) // those without a part share one count
 	patience := l.Patience
 	if l.Shadow {
 		patience = 0
 	}
-	d := l.Table.Reserve(key, now, 1, patience)
+	d := l.Table.Reserve(key, x.at, 1, patience)
 	switch {
 	case d.Allowed && d.RetryAfter == 0:
 		return fault.None
@@ -94,6 +102,7 @@ func (x *exchange) take(l *snapshot.RateLimit) fault.Kind {
 	case d.Allowed:
 		l.Metrics.Count(metric.LimitDelayed)
 		netio.Pause(d.RetryAfter)
+		x.look()
 	default:
 		l.Metrics.Count(metric.LimitBlocked)
 		x.limited, x.refusal, x.refusedBy = l.Name, d, l

@@ -9,6 +9,7 @@ import (
 	"sentinel/internal/dataplane/h1"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
 )
 
@@ -16,7 +17,7 @@ import (
 // before it brought a byte is no try: the target had closed it while it lay idle.
 func (x *exchange) attempt() fault.Kind {
 	x.tries++
-	x.sentAt, x.headAt = x.p.opt.Clock.Now(), 0
+	x.sentAt, x.headAt = x.at, 0
 	if err := x.upstream.Pick(&x.choice, x.sentAt); err != nil {
 		return kindOf(err, fault.NoTarget)
 	}
@@ -32,13 +33,16 @@ func (x *exchange) attempt() fault.Kind {
 
 // exchangeOn sends the request on a connection to the target and waits for the final head.
 func (x *exchange) exchangeOn(fresh bool) fault.Kind {
-	conn, err := x.target.Pool.Get(fresh, !x.whole || !x.req.Head.Method.Idempotent(), x.deadline)
+	conn, err := x.target.Pool.Get(transport.Want{Fresh: fresh, Alive: !x.whole || !x.req.Head.Method.Idempotent(), Now: x.at, By: x.deadline})
 	if err != nil {
+		x.look()
 		return x.whichDeadline(kindOf(err, fault.UpstreamUnreachable))
 	}
 	x.conn = conn
 	if conn.Reused {
 		x.upstream.Metrics.Reused(x.req.Client.Cell)
+	} else {
+		x.look()
 	}
 	conn.Net.SetReadDeadline(x.responseDeadline())
 	switch {
@@ -49,10 +53,11 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 	default:
 		err = x.sendStreaming()
 	}
+	x.look()
 	if err != nil {
 		return x.whichDeadline(kindOf(err, fault.Internal))
 	}
-	x.headAt = x.p.opt.Clock.Now()
+	x.headAt = x.at
 	return fault.None
 }
 
@@ -72,13 +77,12 @@ func (x *exchange) settle(k fault.Kind) {
 	}
 	outcome := x.outcome(k)
 	x.giveBack()
-	now := x.p.opt.Clock.Now()
-	latency := now - x.sentAt
+	latency := x.at - x.sentAt
 	if x.headAt > 0 {
 		latency = x.headAt - x.sentAt
 	}
-	x.choice.Done(now, latency, outcome)
-	x.upstream.Learn(now, latency, outcome)
+	x.choice.Done(x.at, latency, outcome)
+	x.upstream.Learn(x.at, latency, outcome)
 }
 
 // outcome is what the try in hand says of its target.
@@ -106,7 +110,7 @@ func outcomeOf(status int) upstream.Outcome {
 // giveBack returns the lent connection to its pool.
 func (x *exchange) giveBack() {
 	if x.conn != nil {
-		x.target.Pool.Put(x.conn)
+		x.target.Pool.Put(x.conn, x.at)
 		x.conn = nil
 	}
 }
@@ -116,7 +120,9 @@ func (x *exchange) giveBack() {
 func (x *exchange) takeContent() fault.Kind {
 	x.content, x.whole = x.req.Content.Whole()
 	if h := &x.req.Head; !x.whole && x.keepsContent() && h.Framing == message.Length && h.ContentLength <= x.route.Retry.BodyBytesMax {
-		if err := x.readContent(int(h.ContentLength)); err != nil {
+		err := x.readContent(int(h.ContentLength))
+		x.look()
+		if err != nil {
 			return kindOf(err, fault.ContentTruncated)
 		}
 	}

@@ -8,24 +8,27 @@ import (
 
 // finish counts and logs the exchange.
 func (x *exchange) finish() {
-	now := x.p.opt.Clock.Now()
+	if !x.relayed {
+		x.look()
+	}
 	m := x.s.NoRoute
 	if x.route != nil {
 		m = x.route.Metrics
 	}
-	m.Observe(x.req.Client.Cell, x.status, now-x.req.Received)
+	took := x.at - x.req.Received
+	m.Observe(x.req.Client.Cell, x.status, took)
 	if x.fault != fault.None {
 		m.Fault(x.fault)
 	}
 	if x.p.opt.Talkers != nil {
 		x.p.opt.Talkers.note(x)
 	}
-	if x.p.opt.Log == nil {
+	if x.p.opt.Log == nil || !x.p.opt.Log.Wants(x.status, x.fault) {
 		return
 	}
 	e := &x.entry
 	x.describe(e)
-	e.Total = now - x.req.Received
+	e.Total = took
 	e.Time = x.p.opt.Clock.Time(x.req.Received)
 	x.p.opt.Log.Record(x.req.Client.Cell, e)
 	*e = accesslog.Entry{}

@@ -29,10 +29,10 @@ func (x *exchange) forward() fault.Kind {
 	case x.mayFailOver(k) && other.Usable():
 		x.settle(k)
 		x.leave()
-		x.route.Failover.Used(own, other, x.reason(k), x.p.opt.Clock.Now())
+		x.route.Failover.Used(own, other, x.reason(k), x.at)
 		return x.ask(other)
 	case k == fault.None:
-		x.route.Failover.Unused(own, other, x.p.opt.Clock.Now())
+		x.route.Failover.Unused(own, other, x.at)
 	}
 	return k
 }
@@ -51,18 +51,25 @@ func (x *exchange) ask(u *upstream.Upstream) fault.Kind {
 	if k := x.enter(u); k != fault.None {
 		return k
 	}
-	u.Budget.Request(x.p.opt.Clock.Now())
+	u.Budget.Request(x.at)
 	x.choice = upstream.Choice{Key: x.affinity(&u.HashBy), Sticky: x.stickyTarget(u)}
 	for try := 1; ; try++ {
 		k := x.attempt()
-		pause := x.pause(k, try)
-		if !x.again(k, try, pause) {
+		pause, again := x.again(k, try)
+		if !again {
 			return k
 		}
 		x.settle(k)
 		u.Metrics.Retried()
 		netio.Pause(pause)
+		x.look()
 	}
+}
+
+// look reads the clock. What comes between two waits happens at one time, x.at.
+func (x *exchange) look() time.Duration {
+	x.at = x.p.opt.Clock.Now()
+	return x.at
 }
 
 // pause is how long to wait after try number try before another one: not at all where a
@@ -76,7 +83,11 @@ func (x *exchange) pause(k fault.Kind, try int) time.Duration {
 
 // enter takes a place among the requests in progress at u, waiting for it in u's queue.
 func (x *exchange) enter(u *upstream.Upstream) fault.Kind {
-	if _, err := u.Gate.Enter(x.p.opt.Clock.Now(), x.deadline, x.route.Priority); err != nil {
+	waited, err := u.Gate.Enter(x.at, x.deadline, x.route.Priority)
+	if waited {
+		x.look()
+	}
+	if err != nil {
 		if errors.Is(err, queue.ErrDeadline) {
 			return fault.RequestDeadline
 		}
@@ -95,23 +106,27 @@ func (x *exchange) leave() {
 }
 
 // again reports whether the request is to be sent once more after try number try ended
-// with k, or with a response, and a pause: not where that outlasts the deadline. What it says
-// yes to is taken out of the retry budget, unless no target has seen anything of the request.
-func (x *exchange) again(k fault.Kind, try int, pause time.Duration) bool {
-	now, p := x.p.opt.Clock.Now(), x.route.Retry
-	unsent := k != fault.None && k.Row().Unsent
-	switch {
-	case try >= p.Attempts || now+pause >= x.deadline || x.choice.Refused() || !x.mayRepeat(k):
-		return false
-	case unsent:
-		return p.On&retry.ConnectFailure != 0
+// with k, or with a response, and after which pause: not where that outlasts the deadline.
+// What it says yes to is taken out of the retry budget, unless no target has seen anything
+// of the request.
+func (x *exchange) again(k fault.Kind, try int) (pause time.Duration, yes bool) {
+	p := x.route.Retry
+	if try >= p.Attempts || x.choice.Refused() || !x.mayRepeat(k) {
+		return 0, false
 	}
-	return x.upstream.Budget.TryRetry(now)
+	pause = x.pause(k, try)
+	switch unsent := k != fault.None && k.Row().Unsent; {
+	case x.at+pause >= x.deadline:
+		return 0, false
+	case unsent:
+		return pause, p.On&retry.ConnectFailure != 0
+	}
+	return pause, x.upstream.Budget.TryRetry(x.at)
 }
 
 // mayFailOver reports whether the fallback may have the request.
 func (x *exchange) mayFailOver(k fault.Kind) bool {
-	return x.p.opt.Clock.Now() < x.deadline && x.mayRepeat(k)
+	return x.mayRepeat(k) && x.at < x.deadline
 }
 
 // mayRepeat reports whether the request may be sent to another target after k, or after the
@@ -153,6 +168,9 @@ func (x *exchange) setDeadline() {
 		timeout, hard = x.upstream.RequestTimeout, true
 	}
 	x.deadline, x.covers = x.req.Received+timeout, hard
+	if hard {
+		x.req.ContentBy = x.deadline
+	}
 }
 
 // contentDeadline is when a wait for content ends that may be silent for so long.
@@ -167,7 +185,7 @@ func (x *exchange) contentDeadline(silence time.Duration) time.Duration {
 // responseDeadline is when the wait for a response head ends: by silence, with the try, or
 // with the whole exchange.
 func (x *exchange) responseDeadline() time.Duration {
-	return min(x.p.opt.Clock.Now()+x.headWait(), x.deadline)
+	return min(x.at+x.headWait(), x.deadline)
 }
 
 // headWait is how long a try may wait for the response head once its request is sent.

@@ -45,7 +45,8 @@ func (x *exchange) sendHedged() error {
 	return x.passInterims()
 }
 
-// openHedge takes a place at another target and a connection to it.
+// openHedge takes a place at another target and a connection to it, which must stand within
+// the time that the hedge was waited for: the first try isn't listened to meanwhile.
 func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 	now := x.p.opt.Clock.Now()
 	if !x.upstream.Budget.TryRetry(now) {
@@ -56,7 +57,7 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 		return nil, false
 	}
 	h.target = h.choice.Target
-	conn, err := h.target.Pool.Get(false, true, end)
+	conn, err := h.target.Pool.Get(transport.Want{Alive: true, Now: now, By: min(end, now+x.route.Retry.HedgeAfter)})
 	if err != nil {
 		h.choice.Done(now, 0, upstream.Failed)
 		return nil, false
@@ -97,7 +98,7 @@ func (x *exchange) swap(h *hedge) {
 // drop ends the try that isn't used: stopped because the other one had won, or failed.
 func (x *exchange) drop(h *hedge, won, lost error) {
 	h.conn.Break()
-	h.target.Pool.Put(h.conn)
+	h.target.Pool.Put(h.conn, x.p.opt.Clock.Now())
 	now, outcome := x.p.opt.Clock.Now(), upstream.Failed
 	if won == nil && kindOf(lost, fault.Draining) == fault.Draining {
 		outcome = upstream.Nothing

@@ -7,6 +7,7 @@ import (
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/metric"
 )
@@ -68,11 +69,11 @@ func (d *duplicate) send() upstream.Outcome {
 		now := clock.Now()
 		choice.Done(now, max(latency, 0), outcome)
 	}()
-	conn, err := target.Pool.Get(false, true, began+d.timeout)
+	conn, err := target.Pool.Get(transport.Want{Alive: true, Now: began, By: began + d.timeout})
 	if err != nil {
 		return outcome
 	}
-	defer func() { target.Pool.Put(conn) }()
+	defer func() { target.Pool.Put(conn, clock.Now()) }()
 	conn.Net.SetReadDeadline(began + d.timeout)
 	_, err = conn.Exchange(d.request)
 	for err == nil && conn.Head.Status < 200 {

@@ -41,7 +41,9 @@ func (x *exchange) relay() error {
 		err = x.relayRest()
 	}
 	if err == nil {
-		x.observeUpstream()
+		x.look()
+		x.relayed = true
+		x.upstream.Metrics.Observe(x.req.Client.Cell, x.at-x.sentAt)
 		x.settle(fault.None)
 	}
 	return err
@@ -133,10 +135,7 @@ func (x *exchange) transfer(t message.Transferrer) error {
 // broke ends an exchange whose answer has begun and can't be completed: the client's
 // connection is cut, so that it can't take the part for the whole.
 func (x *exchange) broke(err error) error {
+	x.look()
 	x.fault = x.whichDeadline(kindOf(err, fault.Internal))
 	return x.fault
-}
-
-func (x *exchange) observeUpstream() {
-	x.upstream.Metrics.Observe(x.req.Client.Cell, x.p.opt.Clock.Now()-x.sentAt)
 }

@@ -44,8 +44,8 @@ type request struct {
 	trusted    bool
 	client     netip.Addr // behind trusted proxies
 	clientText []byte
-	counted    bool   // among the requests in progress
-	limited    string // the rate limit that found the request too many
+	requests   [2]*queue.Gate // that bound the requests in progress, passed by this one
+	limited    string         // the rate limit that found the request too many
 	refusal    limit.Decision
 	refusedBy  *snapshot.RateLimit // nil unless it was refused by one
 	route      *snapshot.Route
@@ -66,6 +66,8 @@ type request struct {
 	target   *upstream.Target
 	conn     *transport.Conn // lent for the try in hand
 	tries    int
+	at       time.Duration // now: when the clock was last read
+	relayed  bool          // the response has been relayed to its end; at is when that was
 	sentAt   time.Duration // when the try in hand began
 	headAt   time.Duration // when its final response head was there; 0 before
 
@@ -143,6 +145,7 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 	x.p, x.s, x.req, x.w = p, p.current.Load(), r, w
 	x.ln = p.listener(x.s, r.Client)
 	x.trusted = len(x.s.Trusted) > 0 && trusted(x.s, r.Client.Addr.Addr())
+	x.look()
 	x.identify()
 	x.identifyClient()
 	return x

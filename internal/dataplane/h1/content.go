@@ -168,13 +168,16 @@ func (w *work) receive(p []byte) (int, error) {
 	return n, nil
 }
 
-// contentDeadline is when the wait for content ends: after a silence, or when the least
-// rate isn't kept.
+// contentDeadline is when the wait for content ends: after a silence, when the least rate
+// isn't kept, or when the handler wants it to.
 func (w *work) contentDeadline(now time.Duration) time.Duration {
 	set, k := w.settings, &w.content
 	at := now + set.ContentTimeout
 	if set.ContentRateMin > 0 {
 		at = min(at, k.since+set.ContentTimeout+time.Duration(float64(k.got)/float64(set.ContentRateMin)*float64(time.Second)))
+	}
+	if by := w.req.ContentBy; by > 0 {
+		at = min(at, by)
 	}
 	return at
 }
@@ -182,6 +185,9 @@ func (w *work) contentDeadline(now time.Duration) time.Duration {
 func (w *work) contentFault(err error) error {
 	switch err {
 	case netio.ErrTimeout:
+		if by := w.req.ContentBy; by > 0 && w.c.net.Clock().Now() >= by {
+			return fault.RequestDeadline
+		}
 		if w.content.got > 0 && w.settings.ContentRateMin > 0 {
 			return fault.ContentTooSlow
 		}

@@ -64,6 +64,7 @@ func (w *work) next() {
 		w.begin, w.end = 0, 0
 	}
 	w.begun, w.skipped = false, false
+	w.req.ContentBy = 0
 	w.answer.reset()
 	w.apply(w.c.srv.Settings(w.c.client))
 }

@@ -16,6 +16,9 @@ type Request struct {
 	// Received is when the first byte of the request was read, on the clock of the
 	// connection (netio.Clock).
 	Received time.Duration
+	// ContentBy is when the content must have come at the latest, on the same clock; 0 is no
+	// bound. The handler sets it before it reads.
+	ContentBy time.Duration
 	// LastOnConnection is true when the answer must close the connection whatever the head
 	// says: the engine reached a limit or is draining. The handler may set it before Respond.
 	LastOnConnection bool

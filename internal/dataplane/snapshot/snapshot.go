@@ -30,7 +30,7 @@ type Snapshot struct {
 	NoRoute   *metric.Route  // counts what no route matched
 	Identity  Identity
 	LimitSeed *limit.Seed
-	Requests  *queue.Gate // requests in progress in the process
+	Requests  *queue.Gate // bounds the requests in progress in the process; nil: nothing does
 	// Challenger gives challenges and takes answers; nil while there was never a need.
 	Challenger *challenge.Challenger
 }

@@ -74,13 +74,19 @@ func (p *Pool) SetLimits(l Limits) {
 	p.Sweep(p.clock.Now())
 }
 
-// Get lends a connection: an idle one unless fresh is asked for, else a new one. must says
-// that the request can't be repeated, so that an idle one is looked at before it is used.
-// by is when a new connection must stand at the latest, on the clock, however long the limits
-// let it take. Errors are faults.
-func (p *Pool) Get(fresh, must bool, by time.Duration) (*Conn, error) {
-	if !fresh {
-		if c := p.takeIdle(must); c != nil {
+// Want says what connection is wanted. Times are on the clock.
+type Want struct {
+	Fresh bool          // none that has carried an exchange
+	Alive bool          // the request can't be repeated: an idle one is looked at before it is used
+	Now   time.Duration // the present time
+	By    time.Duration // when a new one must stand at the latest, however long the limits let it take
+}
+
+// Get lends a connection: an idle one unless a fresh one is wanted, else a new one. Errors
+// are faults.
+func (p *Pool) Get(w Want) (*Conn, error) {
+	if !w.Fresh {
+		if c := p.takeIdle(w); c != nil {
 			return c, nil
 		}
 	}
@@ -92,7 +98,7 @@ func (p *Pool) Get(fresh, must bool, by time.Duration) (*Conn, error) {
 	}
 	p.mu.open++
 	p.mu.Unlock()
-	nc, err := netio.Dial(p.clock, p.dialer, p.address, min(l.ConnectTimeout, by-p.clock.Now()))
+	nc, err := netio.Dial(p.clock, p.dialer, p.address, min(l.ConnectTimeout, w.By-w.Now))
 	if err != nil {
 		p.forget(1)
 		return nil, dialFault(err)
@@ -107,7 +113,7 @@ func (p *Pool) Get(fresh, must bool, by time.Duration) (*Conn, error) {
 }
 
 // takeIdle returns the most recently used idle connection that still lives.
-func (p *Pool) takeIdle(must bool) *Conn {
+func (p *Pool) takeIdle(w Want) *Conn {
 	for {
 		p.mu.Lock()
 		n := len(p.mu.idle)
@@ -119,7 +125,7 @@ func (p *Pool) takeIdle(must bool) *Conn {
 		p.mu.idle[n-1] = nil
 		p.mu.idle = p.mu.idle[:n-1]
 		p.mu.Unlock()
-		if (must || p.clock.Now()-c.idle > livenessAfter) && !c.Net.Alive() {
+		if (w.Alive || w.Now-c.idle > livenessAfter) && !c.Net.Alive() {
 			p.discard(c)
 			continue
 		}
@@ -130,9 +136,8 @@ func (p *Pool) takeIdle(must bool) *Conn {
 }
 
 // Put takes a connection back after its exchange: it is kept when it can carry another.
-func (p *Pool) Put(c *Conn) {
+func (p *Pool) Put(c *Conn, now time.Duration) {
 	reusable := c.Finish()
-	now := p.clock.Now()
 	p.mu.Lock()
 	l := &p.mu.limits
 	keep := reusable && !p.mu.closed && len(p.mu.idle) < l.IdleMax && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)

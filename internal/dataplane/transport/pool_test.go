@@ -70,12 +70,12 @@ func use(t *testing.T, p *Pool, c *Conn) {
 	if content, end, err := c.Buffered(); string(content) != "ok" || !end || err != nil {
 		t.Fatalf("Buffered = %q, %v, %v", content, end, err)
 	}
-	p.Put(c)
+	p.Put(c, p.clock.Now())
 }
 
 func get(t *testing.T, p *Pool) *Conn {
 	t.Helper()
-	c, err := p.Get(false, false, time.Hour)
+	c, err := p.Get(Want{Now: p.clock.Now(), By: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +107,11 @@ func TestPoolSeesClosedConnections(t *testing.T) {
 			t.Fatal("the FIN never came")
 		}
 	}
-	c, err := p.Get(false, true, time.Hour) // must: the request can't be repeated
+	c, err := p.Get(Want{Alive: true, Now: p.clock.Now(), By: time.Hour}) // must: the request can't be repeated
 	if err != nil || c.Reused {
 		t.Fatalf("Get = %v, reused %v, want a new connection", err, c.Reused)
 	}
-	p.Put(c)
+	p.Put(c, p.clock.Now())
 }
 
 func TestPoolLimits(t *testing.T) {
@@ -120,7 +120,7 @@ func TestPoolLimits(t *testing.T) {
 	for range 3 {
 		lent = append(lent, get(t, p))
 	}
-	if _, err := p.Get(false, false, time.Hour); err != fault.UpstreamConnectionLimit {
+	if _, err := p.Get(Want{Now: p.clock.Now(), By: time.Hour}); err != fault.UpstreamConnectionLimit {
 		t.Errorf("Get above the limit = %v, want %v", err, fault.UpstreamConnectionLimit)
 	}
 	for _, c := range lent {
@@ -165,7 +165,7 @@ func TestPoolDropsBrokenConnections(t *testing.T) {
 	if _, err := c.Exchange([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	p.Put(c) // its content was not read
+	p.Put(c, p.clock.Now()) // its content was not read
 	if open, _ := p.Open(); open != 0 {
 		t.Error("a connection with an unread response was kept")
 	}
@@ -186,7 +186,7 @@ func TestDialFaults(t *testing.T) {
 		{"no-such-host.invalid:80", fault.UpstreamNameUnresolved},
 	} {
 		p, _ := newPool(t, test.address, nil)
-		if _, err := p.Get(false, false, time.Hour); err != test.want {
+		if _, err := p.Get(Want{Now: p.clock.Now(), By: time.Hour}); err != test.want {
 			t.Errorf("Get from %s = %v, want %v", test.address, err, test.want)
 		}
 		if open, _ := p.Open(); open != 0 {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/observe/journal"
 )
 
@@ -100,6 +101,11 @@ func (l *Log) Record(cell int, e *Entry) {
 		return
 	}
 	l.report(cell, e)
+}
+
+// Wants reports whether Record would do anything with an exchange that ended so.
+func (l *Log) Wants(status int, k fault.Kind) bool {
+	return l.access.enabled.Load() || (k != fault.None || status >= 500) && l.events.enabled.Load()
 }
 
 func (l *Log) report(cell int, e *Entry) {
