@@ -339,6 +339,17 @@ security { challenge-mode "always"; ` + quick + ` }
 	if r := startText(t, text).browse("/", token); r.Status != 200 {
 		t.Errorf("after a restart a token gets %d", r.Status)
 	}
+	// What shows only when it is about to serve refuses the reload, too.
+	dangling := state + "-dangling"
+	if err := os.Symlink(state+"-none", dangling); err != nil {
+		t.Fatal(err)
+	}
+	if out := p.Reload(strings.Replace(text, state, dangling, 1)); out.OK || !strings.Contains(fmt.Sprint(out), "can't be kept in state-dir") {
+		t.Errorf("reload with a state folder that can't be made = %+v", out)
+	}
+	if r := p.browse("/", token); r.Status != 200 {
+		t.Errorf("after a reload that was refused a token gets %d", r.Status)
+	}
 	// Without any block those at work are led on, and nobody is asked any more.
 	page := p.browse("/")
 	if out := p.Reload(strings.Replace(text, "security {", "/-security {", 1)); !out.OK {

@@ -26,8 +26,7 @@ func (x *exchange) challenge() fault.Kind {
 	if s == nil {
 		return fault.None
 	}
-	now := x.p.opt.Clock.Now()
-	rate := x.rate(s, now)
+	rate := x.rate(s)
 	if s.Policy.Mode == challenge.Enabled && rate <= s.Policy.Threshold {
 		return fault.None
 	}
@@ -36,7 +35,7 @@ func (x *exchange) challenge() fault.Kind {
 	f.Rate = rate
 	f.Allowed = s.Allowed != nil && s.Allowed.Allows(x.client)
 	f.Upgrade = x.upgradeToken() != ""
-	x.verdict = x.s.Challenger.Decide(&s.Policy, f, x.unixSeconds(now))
+	x.verdict = x.s.Challenger.Decide(&s.Policy, f, x.unixSeconds())
 	if x.verdict.Action == challenge.Page || x.verdict.Action == challenge.Refuse {
 		return fault.ChallengeFailed
 	}
@@ -45,16 +44,16 @@ func (x *exchange) challenge() fault.Kind {
 
 // rate counts the request and returns how many its client sent in about the last minute: a
 // number up to the threshold, or the threshold and what went beyond it since it was crossed.
-func (x *exchange) rate(s *snapshot.Security, now time.Duration) int {
+func (x *exchange) rate(s *snapshot.Security) int {
 	key, _ := s.Key.Sum(x.s.LimitSeed, x)
-	if d := s.Clients.Reserve(key, now, 1, overPatience); d.Allowed && d.RetryAfter == 0 {
+	if d := s.Clients.Reserve(key, x.at, 1, overPatience); d.Allowed && d.RetryAfter == 0 {
 		return int(d.Limit - d.Remaining)
 	}
-	d := s.Floods.Take(key, now, 1)
+	d := s.Floods.Take(key, x.at, 1)
 	return s.Policy.Threshold + int(d.Limit-d.Remaining)
 }
 
-func (x *exchange) unixSeconds(now time.Duration) int64 { return x.p.opt.Clock.Time(now).Unix() }
+func (x *exchange) unixSeconds() int64 { return x.p.opt.Clock.Time(x.at).Unix() }
 
 // gatherFacts fills in what a request says of itself.
 func (x *exchange) gatherFacts() {
@@ -89,7 +88,7 @@ func (x *exchange) gatherFacts() {
 // others.
 func (x *exchange) sendChallenge() error {
 	var r challenge.Response
-	r, x.buffer.body = x.s.Challenger.Respond(x.buffer.body[:0], &x.facts, x.verdict, x.unixSeconds(x.p.opt.Clock.Now()))
+	r, x.buffer.body = x.s.Challenger.Respond(x.buffer.body[:0], &x.facts, x.verdict, x.unixSeconds())
 	x.fault = fault.ChallengeFailed
 	return x.sendResponse(&r)
 }
@@ -112,10 +111,11 @@ func (x *exchange) answerReserved() error {
 			return x.fail(k)
 		}
 		x.received = int64(len(content))
+		x.look()
 	}
 	x.gatherFacts()
 	var r challenge.Response
-	r, x.buffer.body = x.s.Challenger.Answer(x.buffer.body[:0], &x.facts, content, x.unixSeconds(x.p.opt.Clock.Now()))
+	r, x.buffer.body = x.s.Challenger.Answer(x.buffer.body[:0], &x.facts, content, x.unixSeconds())
 	if r.Status == 403 {
 		x.fault = fault.ChallengeFailed
 	}
