@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -30,11 +31,22 @@ import (
 const (
 	// sweepEvery is how often what outlives reloads is swept.
 	sweepEvery = 5 * time.Second
-	// cells is the number of metric cells that connections are spread over.
-	cells = 8
+	// cellsMax bounds the metric cells that connections are spread over.
+	cellsMax = 64
 	// eventsMax is how many changes of state are remembered.
 	eventsMax = 4096
 )
+
+// cellCount returns how many metric cells there are: one for each processor that this process
+// may run on, rounded up to a power of two. More would only spread what is counted over more
+// of the processor's cache.
+func cellCount() int {
+	n := 1
+	for n < min(runtime.NumCPU(), cellsMax) {
+		n *= 2
+	}
+	return n
+}
 
 // assembly is the data plane with what it stands on; it is the Engine of the process.
 type assembly struct {
@@ -53,7 +65,7 @@ type assembly struct {
 func Run(ctx context.Context, path string, v admin.Version) error {
 	clock := netio.NewClock()
 	defer clock.Stop()
-	state := &State{}
+	state, cells := &State{}, cellCount()
 	m := metric.New(metric.Options{Cells: cells, Version: v.Version})
 	a := &assembly{metrics: m, logs: newLogs(m)}
 	defer a.logs.close()
