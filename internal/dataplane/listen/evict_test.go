@@ -84,6 +84,43 @@ func TestEvictCuts(t *testing.T) {
 	expectClosed(t, c)
 }
 
+// download writes without an end.
+type download struct {
+	accepted chan *Conn
+	ended    chan error
+}
+
+func (d *download) ServeConn(c *Conn) {
+	c.Busy()
+	d.accepted <- c
+	for content := make([]byte, 1<<10); ; {
+		if _, err := c.Net.Write(content); err != nil {
+			d.ended <- err
+			return
+		}
+	}
+}
+
+// A client that takes all it gets, so that no write waits, is cut as well.
+func TestEvictCutsADownload(t *testing.T) {
+	d := &download{make(chan *Conn, 1), make(chan error, 1)}
+	r := newTestRegistry(t, Options{Handler: d})
+	apply(t, r, one("http", "127.0.0.1:0"))
+	c := dial(t, addressOf(t, r, "http"))
+	go io.Copy(io.Discard, c)
+	<-d.accepted
+	r.Evict(everybody, false)
+	select {
+	case err := <-d.ended:
+		t.Fatalf("the answer in hand ends with %v", err)
+	default:
+	}
+	r.Evict(everybody, true)
+	if err := <-d.ended; err == nil {
+		t.Error("writes go on")
+	}
+}
+
 // A connection that falls idle while it is evicted is ended by one side or the other.
 func TestEvictMeetsIdle(t *testing.T) {
 	e := newEcho()
