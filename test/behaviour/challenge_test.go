@@ -422,3 +422,30 @@ func TestChallengeCountsForRateLimits(t *testing.T) {
 		t.Errorf("a challenged request beyond the limit gets %d, want the page", r.Status)
 	}
 }
+
+// Bans and the bound of requests in progress hold on the reserved path, too.
+func TestChallengeReservedPathIsBounded(t *testing.T) {
+	release := make(chan struct{})
+	o := origin.Start(t, func(c *origin.Conn) {
+		c.ReadRequest()
+		<-release
+		c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	})
+	p := start(t, "limits { max-concurrent-requests 1 }", `system { $FILES; trusted-proxies "127.0.0.1" }
+security { }
+`+forward(o, "", ""))
+	p.ban("192.0.2.0/24")
+	if r := p.do("GET", challenge.ReservedPath, "X-Forwarded-For: 192.0.2.7"); r.Status != 403 || !strings.Contains(r.Text(), "C30") {
+		t.Errorf("a banned client gets %s", r.Raw)
+	}
+	c := p.dial()
+	c.Send(ask)
+	eventually(t, "a request is under way", func() bool { return strings.Contains(string(o.Received()), "GET /") })
+	if r := p.do("GET", challenge.ReservedPath); r.Status != 503 {
+		t.Errorf("beyond max-concurrent-requests the answer is %d", r.Status)
+	}
+	close(release)
+	if r, err := c.ReadFinalResponse("GET"); err != nil || r.Status != 200 {
+		t.Errorf("the request in progress gets %d, %v", r.Status, err)
+	}
+}
