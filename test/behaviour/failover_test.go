@@ -55,6 +55,13 @@ func TestFallback(t *testing.T) {
 		}
 		method, _, _ := strings.Cut(c.request, " ")
 		r := p.raw(method, c.request)
+		failovers := 0
+		if fallback.hits.Load() > 0 {
+			failovers = 1
+		}
+		if line := fmt.Sprintf("\nsentinel_failovers_total{route=\"r\"} %d\n", failovers); !strings.Contains(p.Metrics(), line) {
+			t.Errorf("%s: the metrics lack %s", c.name, line)
+		}
 		if r.Text() != c.want || own.hits.Load() != c.hits {
 			t.Errorf("%s: %d %.20q after %d requests to the own upstream, want %.20q after %d", c.name, r.Status, r.Text(), own.hits.Load(), c.want, c.hits)
 		}

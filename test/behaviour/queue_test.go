@@ -52,6 +52,10 @@ func TestQueue(t *testing.T) {
 	if r := p.do("GET", "/"); r.Status != 200 {
 		t.Errorf("a request after the rush = %s", r.Raw)
 	}
+	const full = `WARN queue full, upstream="u", from="room", to="full", cause="2 requests in progress, 3 wait"`
+	if log := p.Logs(); strings.Count(log, full) != 1 {
+		t.Errorf("the log doesn't tell once that the queue is full: %s", log)
+	}
 }
 
 func TestQueueTimeout(t *testing.T) {

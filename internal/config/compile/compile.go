@@ -208,6 +208,7 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	}
 	if r.Fallback.IsSet() {
 		sr.Fallback = b.upstreams[r.Fallback.V]
+		sr.Metrics.HasFallback()
 		sr.Failover = b.live.failoverOf(b.next, r.Name.V)
 		for _, own := range forwardsTo(r) {
 			b.next.fallbacks[own] = append(b.next.fallbacks[own], r.Fallback.V)

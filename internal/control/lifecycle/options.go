@@ -7,6 +7,7 @@ import (
 
 	"sentinel/internal/control/admin"
 	"sentinel/internal/dataplane/listen"
+	"sentinel/internal/observe/event"
 )
 
 // Engine carries traffic by the configuration that was last committed.
@@ -103,6 +104,8 @@ type Options struct {
 	// Upstreams and Events are what the admin API shows of upstreams; may be nil.
 	Upstreams admin.Upstreams
 	Events    admin.Events
+	// Record keeps an event that has a log line of its own; may be nil.
+	Record func(event.Event)
 	// Talkers are who the admin API shows to have most requests; may be nil.
 	Talkers admin.Talkers
 	// Bans are what the admin API shows, makes and lifts; may be nil.

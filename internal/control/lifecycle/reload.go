@@ -3,9 +3,12 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"sentinel/internal/control/admin"
+	"sentinel/internal/observe/event"
 )
 
 // generation is a configuration that is ready to serve. Exactly one of commit and abort
@@ -122,6 +125,7 @@ func (p *Process) reloadSucceeded(cause string, g *generation, began time.Time) 
 	g.commit()
 	o := admin.Outcome{At: time.Now(), OK: true, Generation: p.install(g.loaded), Cause: cause, Notes: g.loaded.Notes}
 	p.setLast(o)
+	p.record(event.Event{Kind: event.KindReload, To: "generation " + strconv.FormatUint(o.Generation, 10), Cause: cause})
 	p.opt.Metrics.ReloadSucceeded(o.At, o.Generation)
 	args := []any{"cause", cause, "generation", o.Generation, "took", time.Since(began).Round(time.Microsecond).String()}
 	p.log.Info("Configuration reload succeeded", append(args, noteArgs(o.Notes)...)...)
@@ -135,9 +139,16 @@ func (p *Process) reloadFailed(cause string, err error) admin.Outcome {
 	o := admin.Outcome{At: time.Now(), Generation: p.mu.generation, Cause: cause, Error: d.kind, Details: d.lines}
 	p.mu.Unlock()
 	p.setLast(o)
+	p.record(event.Event{Kind: event.KindReload, Worse: true, Cause: d.kind, Detail: strings.Join(d.lines, "; ")})
 	p.opt.Metrics.ReloadFailed()
 	d.log(p.log, "Configuration reload failed", "cause", cause, "generation", o.Generation)
 	return o
+}
+
+func (p *Process) record(e event.Event) {
+	if p.opt.Record != nil {
+		p.opt.Record(e)
+	}
 }
 
 func (p *Process) setLast(o admin.Outcome) {

@@ -96,7 +96,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
 		Reopen: a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
-		Upstreams: a.keeper, Events: events, Talkers: top, Bans: a.bans,
+		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Bans: a.bans,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -29,6 +29,7 @@ func (x *exchange) forward() fault.Kind {
 	case x.mayFailOver(k) && other.Usable():
 		x.settle(k)
 		x.leave()
+		x.route.Metrics.FailedOver()
 		x.route.Failover.Used(own, other, x.reason(k), x.at)
 		return x.ask(other)
 	case k == fault.None:
@@ -91,6 +92,7 @@ func (x *exchange) enter(u *upstream.Upstream) fault.Kind {
 		if errors.Is(err, queue.ErrDeadline) {
 			return fault.RequestDeadline
 		}
+		u.Refused(x.look())
 		return kindOf(err, fault.QueueFull)
 	}
 	x.gate = u.Gate

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,7 @@ type Shared struct {
 
 	lessons     atomic.Uint64 // how often something was learned that views are to show
 	generations atomic.Uint64 // how many there were
+	full        spell         // the queue refuses requests
 	// serving is the newest generation that got targets. Older ones end with their requests:
 	// what those learn is for it, too.
 	serving atomic.Pointer[Upstream]
@@ -175,6 +177,15 @@ func (u *Upstream) Recovered(e *Endpoint, now time.Duration) {
 		}
 	}
 	u.Refresh(now)
+}
+
+// Refused takes note of a request that the queue had no place for, and says so when it is
+// the first in a while.
+func (u *Upstream) Refused(now time.Duration) {
+	if u.full.again(now) && u.notify != nil {
+		u.notify(Change{Kind: "queue", Upstream: u.Name, From: "room", To: "full", Worse: true,
+			Cause: fmt.Sprintf("%d requests in progress, %d wait", u.Gate.InProgress(), u.Gate.Pending())})
+	}
 }
 
 // Learn feeds the adaptive limit with a try that has ended.

@@ -306,3 +306,20 @@ func BenchmarkChoice(b *testing.B) {
 		})
 	}
 }
+
+// Begin and end of a time in which the queue refuses are told once each.
+func TestRefusalsAreToldOnce(t *testing.T) {
+	f := newFixture(t, Settings{}, 1)
+	for now := range time.Duration(5) {
+		f.Refused(now * time.Second)
+		f.Tick(now * time.Second)
+	}
+	f.Tick(13 * time.Second)
+	if len(f.changes) != 1 || f.changes[0].Kind != "queue" || !f.changes[0].Worse {
+		t.Errorf("while requests are refused: told %v, want one change for the worse", f.changes)
+	}
+	f.Tick(14 * time.Second)
+	if len(f.changes) != 2 || f.changes[1].To != "room" {
+		t.Errorf("ten seconds after the last refusal: told %v", f.changes)
+	}
+}

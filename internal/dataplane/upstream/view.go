@@ -85,6 +85,9 @@ func (u *Upstream) change(from, to state, usable, all int) Change {
 // Tick refreshes the view where time alone may have changed it. It is called a few times a
 // second.
 func (u *Upstream) Tick(now time.Duration) {
+	if u.full.over(now) && u.notify != nil {
+		u.notify(Change{Kind: "queue", Upstream: u.Name, From: "full", To: "room", Cause: "no request was refused for a while"})
+	}
 	for _, t := range u.Targets() {
 		if t.Breaker != nil {
 			t.Metrics.SetBreaker(BreakerMetric(t.Breaker.State(now)))

@@ -90,6 +90,8 @@ func requestFamilies() []family {
 			collectFaults, "fault", "route", "side"),
 		row("sentinel_rate_limited_total", Counter, "Requests that a rate limit found too many, by what was done to them.",
 			collectLimits, "limit", "outcome", "scope"),
+		row("sentinel_failovers_total", Counter, "Requests that went to the route's fallback upstream.",
+			collectFailovers, "route"),
 		row("sentinel_mirrored_total", Counter, "Copies of requests for a route's mirror, by what became of them.",
 			collectMirrored, "outcome", "route"),
 		row("sentinel_open_connections", Gauge, "Client connections that are open.",
@@ -249,6 +251,14 @@ func collectPools(v *view, e emitter) {
 func collectOpened(v *view, e emitter) {
 	for _, u := range v.upstreams {
 		e.counter(float64(u.opened.Load()), u.name)
+	}
+}
+
+func collectFailovers(v *view, e emitter) {
+	for _, r := range v.routes {
+		if n := r.fallback.Load(); n != nil {
+			e.counter(float64(n.Load()), r.name)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ type Route struct {
 	cells    []atomic.Pointer[routeCell]
 	rare     atomic.Pointer[rareCodes]
 	faults   atomic.Pointer[faultCounts]
+	fallback atomic.Pointer[atomic.Uint64]                 // requests that went there; nil without one
 	mirrored atomic.Pointer[[mirrorOutcomes]atomic.Uint64] // nil where nothing is mirrored
 	seeded   bool                                          // every fault has its zero series
 	usage                                                  // guarded by the registry's lock
@@ -86,6 +87,16 @@ func (r *Route) Observe(cell, code int, d time.Duration) {
 		r.observeRare(code)
 	}
 	c.durations.observe(d)
+}
+
+// HasFallback gives the route its series of requests that went to its fallback.
+func (r *Route) HasFallback() { firstOf(&r.fallback) }
+
+// FailedOver counts a request that went to the fallback.
+func (r *Route) FailedOver() {
+	if n := r.fallback.Load(); n != nil {
+		n.Add(1)
+	}
 }
 
 // MirrorOutcome is what became of a copy of a request.

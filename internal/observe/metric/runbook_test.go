@@ -17,6 +17,7 @@ func configured() *Registry {
 	r := New(Options{Cells: 2, Version: "1.2.3", Revision: "abc"})
 	r.Route("api")
 	r.Route("web").Mirrors()
+	r.Route("web").HasFallback()
 	r.Listener("http")
 	r.Limit("default", "top level")
 	r.Upstream("a").Target("10.0.0.1:8080")
