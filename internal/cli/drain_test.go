@@ -15,8 +15,15 @@ import (
 func TestSplitTarget(t *testing.T) {
 	known := []admin.UpstreamStatus{{Name: "a/b"}, {Name: "a"}, {Name: "web"}}
 	for _, c := range []struct{ what, upstream, target string }{
-		{"web", "web", ""}, {"web/10.0.0.1:80", "web", "10.0.0.1:80"}, {"a/b", "a/b", ""}, {"a/b/[::1]:80", "a/b", "[::1]:80"}, {"a/c", "a", "c"},
-		{"webb/x", "webb", "x"}, {"other", "other", ""}, {"web/", "web", ""}, {"web/unix:/run/x.sock", "web", "unix:/run/x.sock"},
+		{"web", "web", ""},
+		{"web/10.0.0.1:80", "web", "10.0.0.1:80"},
+		{"a/b", "a/b", ""},
+		{"a/b/[::1]:80", "a/b", "[::1]:80"},
+		{"a/c", "a", "c"},
+		{"webb/x", "webb", "x"},
+		{"other", "other", ""},
+		{"web/", "web", ""},
+		{"web/unix:/run/x.sock", "web", "unix:/run/x.sock"},
 	} {
 		if u, target := splitTarget(c.what, known); u != c.upstream || target != c.target {
 			t.Errorf("splitTarget(%q) = %q, %q, want %q, %q", c.what, u, target, c.upstream, c.target)
@@ -58,9 +65,11 @@ func TestDrainWait(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked, told, began := 0, []int{}, time.Now()
-				d := drainWait{upstream: "a", target: c.target,
+				d := drainWait{
+					upstream: "a", target: c.target,
 					ask:  func(context.Context) ([]admin.UpstreamStatus, error) { asked++; return c.answer(asked - 1) },
-					tell: func(n int) { told = append(told, n) }}
+					tell: func(n int) { told = append(told, n) },
+				}
 				left, err := d.until(t.Context(), time.Second)
 				if left != c.left || errorText(err) != c.err || fmt.Sprint(told) != c.told || time.Since(began) != c.took {
 					t.Errorf("until = %d, %v after %v, told %v, want %d, %q after %v, %s", left, err, time.Since(began), told, c.left, c.err, c.took, c.told)

@@ -57,9 +57,12 @@ func TestEventFilter(t *testing.T) {
 		want bool
 	}{
 		{eventFilter{}, true},
-		{eventFilter{after: noon}, true}, {eventFilter{after: noon.Add(1)}, false},
-		{eventFilter{kinds: []string{"breaker", "health"}}, true}, {eventFilter{kinds: []string{"breaker"}}, false},
-		{eventFilter{upstream: "a"}, true}, {eventFilter{upstream: "b"}, false},
+		{eventFilter{after: noon}, true},
+		{eventFilter{after: noon.Add(1)}, false},
+		{eventFilter{kinds: []string{"breaker", "health"}}, true},
+		{eventFilter{kinds: []string{"breaker"}}, false},
+		{eventFilter{upstream: "a"}, true},
+		{eventFilter{upstream: "b"}, false},
 	} {
 		if got := c.f.shows(&e); got != c.want {
 			t.Errorf("%+v shows %+v = %v, want %v", c.f, e, got, c.want)

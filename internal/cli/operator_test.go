@@ -23,11 +23,15 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 func twoUpstreams() []admin.UpstreamStatus {
 	return []admin.UpstreamStatus{
 		{Name: "primary", Balancing: "least_connections", Panic: true, InProgress: 5, Pending: 7, Fallback: []string{"backup"}, Targets: []admin.TargetStatus{
-			{Address: "10.0.0.1:80", Weight: 2, EffectiveWeight: 2, State: admin.TargetHealthy, Since: noon.Add(-2 * time.Hour), Breaker: admin.BreakerStatus{State: admin.BreakerClosed},
-				InProgress: 3, Open: 4, Idle: 1, LatencyMillis: 1.234, Requests: 1000, Failures: 1},
-			{Address: "web.internal:80", Resolved: "10.0.0.2:80", Weight: 1, EffectiveWeight: 0, State: admin.TargetUnhealthy, Since: noon.Add(-41 * time.Second), Cause: "connection refused",
+			{
+				Address: "10.0.0.1:80", Weight: 2, EffectiveWeight: 2, State: admin.TargetHealthy, Since: noon.Add(-2 * time.Hour), Breaker: admin.BreakerStatus{State: admin.BreakerClosed},
+				InProgress: 3, Open: 4, Idle: 1, LatencyMillis: 1.234, Requests: 1000, Failures: 1,
+			},
+			{
+				Address: "web.internal:80", Resolved: "10.0.0.2:80", Weight: 1, EffectiveWeight: 0, State: admin.TargetUnhealthy, Since: noon.Add(-41 * time.Second), Cause: "connection refused",
 				Breaker:  admin.BreakerStatus{State: admin.BreakerOpen, Cause: "5 failures in a row", Since: noon.Add(-12 * time.Second), Until: noon.Add(18 * time.Second)},
-				Requests: 10, Failures: 5, Probe: json.RawMessage(`{"status":0}`), ProbeText: []string{"resolve web.internal: 10.0.0.2", "connect 10.0.0.2:80: connection refused\x1b[2J"}},
+				Requests: 10, Failures: 5, Probe: json.RawMessage(`{"status":0}`), ProbeText: []string{"resolve web.internal: 10.0.0.2", "connect 10.0.0.2:80: connection refused\x1b[2J"},
+			},
 			{Address: "10.0.0.3:80", Weight: 1, State: admin.TargetEjected, Since: noon.Add(-5 * time.Second), Cause: "502 five times in a row", EjectedUntil: noon.Add(25 * time.Second)},
 			{Address: "10.0.0.4:80", Weight: 1, State: admin.TargetDraining, Since: noon.Add(-5 * time.Second), Cause: "kernel update", InProgress: 2},
 		}},
@@ -143,8 +147,10 @@ func TestOperatorScripts(t *testing.T) {
 			},
 			"stop": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(operatedKey{}).(*operated).end() },
 			"emit": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Value(operatedKey{}).(*operated).events.Emit(event.Event{Kind: event.KindHealth, Worse: true, Upstream: "primary", Target: args[0],
-					From: admin.TargetHealthy, To: admin.TargetUnhealthy, Cause: "connection refused"})
+				ts.Value(operatedKey{}).(*operated).events.Emit(event.Event{
+					Kind: event.KindHealth, Worse: true, Upstream: "primary", Target: args[0],
+					From: admin.TargetHealthy, To: admin.TargetUnhealthy, Cause: "connection refused",
+				})
 			},
 		},
 	})

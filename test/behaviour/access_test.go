@@ -17,8 +17,10 @@ func TestAccessLists(t *testing.T) {
 	}{
 		{"deny", `deny "127.0.1.0/24" "127.0.0.7"`, []string{"127.0.1.1 -1", "127.0.0.7 -1", "127.0.0.8 200"}},
 		{"allow", `allow "127.0.1.0/24"`, []string{"127.0.1.1 200", "127.0.0.8 -1", "127.0.0.1 403"}},
-		{"the longest prefix", `allow "127.0.0.0/8"; deny "127.0.1.0/24"; allow "127.0.1.128/25"; deny "127.0.1.200"`,
-			[]string{"127.0.0.8 200", "127.0.1.1 -1", "127.0.1.129 200", "127.0.1.200 -1"}},
+		{
+			"the longest prefix", `allow "127.0.0.0/8"; deny "127.0.1.0/24"; allow "127.0.1.128/25"; deny "127.0.1.200"`,
+			[]string{"127.0.0.8 200", "127.0.1.1 -1", "127.0.1.129 200", "127.0.1.200 -1"},
+		},
 		{"allow before deny", `deny "127.0.1.0/24"; allow "127.0.1.0/24"`, []string{"127.0.1.1 200", "127.0.2.1 -1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -32,8 +34,10 @@ func TestAccessLists(t *testing.T) {
 		p := start(t, `access { allow "127.0.1.0/24" }`, forward(o, "", ""))
 		p.expectFrom("/", "127.0.0.7 -1", "127.0.0.7 -1", "127.0.0.1 403")
 		m := p.Metrics()
-		for _, want := range []string{`sentinel_refused_connections_total{reason="access_denied"} 2`, `sentinel_faults_total{fault="access_denied",route="-",side="client"} 2`,
-			`sentinel_faults_total{fault="access_denied",route="r",side="client"} 1`} {
+		for _, want := range []string{
+			`sentinel_refused_connections_total{reason="access_denied"} 2`, `sentinel_faults_total{fault="access_denied",route="-",side="client"} 2`,
+			`sentinel_faults_total{fault="access_denied",route="r",side="client"} 1`,
+		} {
 			if !strings.Contains(m, want+"\n") {
 				t.Errorf("the metrics lack %s in %s", want, linesWith(m, "denied"))
 			}

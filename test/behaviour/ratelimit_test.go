@@ -168,7 +168,7 @@ func TestRateLimitPlaces(t *testing.T) {
 	o := origin.Start(t, origin.OK(2))
 	for _, c := range []struct {
 		name, top, listener, route, policies string
-		want                                  int // requests that pass
+		want                                 int // requests that pass
 	}{
 		{"top level", slow + "burst 2", "", "", "", 2},
 		{"listener before top level", slow + "burst 2", slow + "burst 3", "", "", 3},

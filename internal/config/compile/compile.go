@@ -34,8 +34,10 @@ type builder struct {
 // nothing may be used and nothing has changed. commit must be called once the snapshot
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
-	b := &builder{cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
-		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams))}
+	b := &builder{
+		cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
+		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams)),
+	}
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
 	}
@@ -202,8 +204,10 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr.Retry = retryPolicy(&r.Retry)
 	sr.Priority = priority(r.QueuePriority.V)
 	if m := r.Mirror; m != nil {
-		sr.Mirror = &snapshot.Mirror{Upstream: b.upstreams[m.Upstream.V], Percent: int(m.Percent.V),
-			BodyBytesMax: m.MaxBodySize.V, ConcurrentMax: m.MaxConcurrent.V}
+		sr.Mirror = &snapshot.Mirror{
+			Upstream: b.upstreams[m.Upstream.V], Percent: int(m.Percent.V),
+			BodyBytesMax: m.MaxBodySize.V, ConcurrentMax: m.MaxConcurrent.V,
+		}
 		sr.Metrics.Mirrors()
 	}
 	if r.Fallback.IsSet() {

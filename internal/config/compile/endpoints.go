@@ -142,8 +142,10 @@ func (l *Live) breakerChanged(name string, s *upstream.Shared, e *upstream.Endpo
 	return func(c breaker.Change) {
 		s.Learned()
 		e.Metrics.SetBreaker(upstream.BreakerMetric(c.To))
-		l.opt.Notify(upstream.Change{Kind: "breaker", Upstream: name, Target: e.Address,
-			From: c.From.String(), To: c.To.String(), Cause: c.Cause, Worse: c.To == breaker.Open})
+		l.opt.Notify(upstream.Change{
+			Kind: "breaker", Upstream: name, Target: e.Address,
+			From: c.From.String(), To: c.To.String(), Cause: c.Cause, Worse: c.To == breaker.Open,
+		})
 	}
 }
 

@@ -78,8 +78,10 @@ type changes struct {
 }
 
 func newChanges() *changes {
-	return &changes{shared: make(map[string]*upstream.Shared), failovers: make(map[string]*upstream.Failover),
-		fallbacks: make(map[string][]string), tables: make(map[string]counters), requests: make(map[string]inProgress)}
+	return &changes{
+		shared: make(map[string]*upstream.Shared), failovers: make(map[string]*upstream.Failover),
+		fallbacks: make(map[string][]string), tables: make(map[string]counters), requests: make(map[string]inProgress),
+	}
 }
 
 // sharedOf returns what lives on of an upstream: what there is, or a new one that joins

@@ -31,12 +31,21 @@ func TestNearestBlockWins(t *testing.T) {
 		bodies          [3]int64         // of listener a and b, route one
 	}{
 		{"defaults", "", "", [4]time.Duration{30 * time.Second, 30 * time.Second}, [3]int64{10 << 20, 10 << 20, -1}},
-		{"top level", "listeners {", "timeouts { request-secs 7 }\nlimits { max-body-size 7 }\nlisteners {",
-			[4]time.Duration{7 * time.Second, 7 * time.Second}, [3]int64{7, 7, -1}},
-		{"one listener", "idle-secs 9 }", "request-secs 9 }; limits { max-body-size 5 }",
-			[4]time.Duration{9 * time.Second, 30 * time.Second}, [3]int64{5, 10 << 20, -1}},
-		{"upstream", "connect-secs 3", "connect-secs 3; request-secs 4", [4]time.Duration{30 * time.Second, 30 * time.Second, 4 * time.Second},
-			[3]int64{10 << 20, 10 << 20, -1}},
+		{
+			"top level", "listeners {", "timeouts { request-secs 7 }\nlimits { max-body-size 7 }\nlisteners {",
+			[4]time.Duration{7 * time.Second, 7 * time.Second},
+			[3]int64{7, 7, -1},
+		},
+		{
+			"one listener", "idle-secs 9 }", "request-secs 9 }; limits { max-body-size 5 }",
+			[4]time.Duration{9 * time.Second, 30 * time.Second},
+			[3]int64{5, 10 << 20, -1},
+		},
+		{
+			"upstream", "connect-secs 3", "connect-secs 3; request-secs 4",
+			[4]time.Duration{30 * time.Second, 30 * time.Second, 4 * time.Second},
+			[3]int64{10 << 20, 10 << 20, -1},
+		},
 		{"route", `upstream "u" }
 `, `upstream "u"; timeouts { request-secs 2 }; limits { max-body-size 0 } }
 `, [4]time.Duration{30 * time.Second, 30 * time.Second, 0, 2 * time.Second}, [3]int64{10 << 20, 10 << 20, 0}},

@@ -35,15 +35,23 @@ func accessBlock() blockDef {
 			"Requests of clients that are denied are answered 403. Where no route has a block of its own, peers outside of `trusted-proxies` that are denied are reset when they connect, " +
 			"but 127.0.0.1 and ::1, which always reach `/health` and `/ready`. See [bans.md](../bans.md).",
 		keys: []Key{
-			{Name: "allow", Kind: Prefixes, Many: true, Doc: "clients that are let in, and nobody else",
-				slot: value(func(a *Access) any { return &a.Allow })},
-			{Name: "deny", Kind: Prefixes, Many: true, Doc: "clients that aren't let in",
-				slot: value(func(a *Access) any { return &a.Deny })},
-			{Name: "allow-file", Kind: Texts, Many: true, check: checkFile,
+			{
+				Name: "allow", Kind: Prefixes, Many: true, Doc: "clients that are let in, and nobody else",
+				slot: value(func(a *Access) any { return &a.Allow }),
+			},
+			{
+				Name: "deny", Kind: Prefixes, Many: true, Doc: "clients that aren't let in",
+				slot: value(func(a *Access) any { return &a.Deny }),
+			},
+			{
+				Name: "allow-file", Kind: Texts, Many: true, check: checkFile,
 				Doc:  "file of addresses and prefixes for `allow`, one a line with comments after `#`, relative to the file that names it; read at start and reload",
-				slot: value(func(a *Access) any { return &a.AllowFiles })},
-			{Name: "deny-file", Kind: Texts, Many: true, check: checkFile, Doc: "the same for `deny`",
-				slot: value(func(a *Access) any { return &a.DenyFiles })},
+				slot: value(func(a *Access) any { return &a.AllowFiles }),
+			},
+			{
+				Name: "deny-file", Kind: Texts, Many: true, check: checkFile, Doc: "the same for `deny`",
+				slot: value(func(a *Access) any { return &a.DenyFiles }),
+			},
 		},
 		finish: finishAccess,
 	}

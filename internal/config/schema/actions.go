@@ -42,41 +42,61 @@ func actionBlocks() []blockDef {
 		name: "split upstream", doc: "One upstream of a split: `upstream \"NAME\" weight=90`.",
 		args: []string{"name"},
 		keys: []Key{
-			{Name: "name", Kind: Text, Required: true, ArgOnly: true, check: checkName, Doc: "name of the upstream",
-				slot: value(func(s *SplitUpstream) any { return &s.Name })},
-			{Name: "weight", Kind: Int, Min: 0, Max: 1000000, Default: "1", Doc: "its share; 0 sends it nothing",
-				slot: value(func(s *SplitUpstream) any { return &s.Weight })},
+			{
+				Name: "name", Kind: Text, Required: true, ArgOnly: true, check: checkName, Doc: "name of the upstream",
+				slot: value(func(s *SplitUpstream) any { return &s.Name }),
+			},
+			{
+				Name: "weight", Kind: Int, Min: 0, Max: 1000000, Default: "1", Doc: "its share; 0 sends it nothing",
+				slot: value(func(s *SplitUpstream) any { return &s.Weight }),
+			},
 		},
 	}, {
 		name: "redirect", doc: "Sends the client elsewhere: `redirect \"https://${host}${path}\" status=301`, or as a block.",
 		args: []string{"to"},
 		keys: []Key{
-			{Name: "to", Kind: Template, Required: true, check: checkLocation, Doc: "the Location field; variables as in header values, the `?` of `?${query}` is left out without a query",
-				slot: value(func(r *Redirect) any { return &r.To })},
-			{Name: "status", Kind: Int, Words: nil, Min: 301, Max: 308, Default: "302", check: checkRedirectStatus,
-				Doc: "301, 302, 303, 307 or 308; browsers keep 301 and 308 for long", slot: value(func(r *Redirect) any { return &r.Status })},
+			{
+				Name: "to", Kind: Template, Required: true, check: checkLocation, Doc: "the Location field; variables as in header values, the `?` of `?${query}` is left out without a query",
+				slot: value(func(r *Redirect) any { return &r.To }),
+			},
+			{
+				Name: "status", Kind: Int, Words: nil, Min: 301, Max: 308, Default: "302", check: checkRedirectStatus,
+				Doc: "301, 302, 303, 307 or 308; browsers keep 301 and 308 for long", slot: value(func(r *Redirect) any { return &r.Status }),
+			},
 		},
 	}, {
 		name: "respond", doc: "Answers without an upstream: `respond 404 \"nothing here\"`, or as a block.",
 		args: []string{"status", "body"},
 		keys: []Key{
-			{Name: "status", Kind: Int, Min: 200, Max: 599, Default: "200", Doc: "status code",
-				slot: value(func(r *Respond) any { return &r.Status })},
-			{Name: "body", Kind: Text, anyRaw: true, Doc: "the content; none without this key",
-				slot: value(func(r *Respond) any { return &r.Body })},
-			{Name: "content-type", Kind: Text, Default: "text/plain; charset=utf-8", Doc: "the Content-Type field, sent with a body",
-				slot: value(func(r *Respond) any { return &r.ContentType })},
+			{
+				Name: "status", Kind: Int, Min: 200, Max: 599, Default: "200", Doc: "status code",
+				slot: value(func(r *Respond) any { return &r.Status }),
+			},
+			{
+				Name: "body", Kind: Text, anyRaw: true, Doc: "the content; none without this key",
+				slot: value(func(r *Respond) any { return &r.Body }),
+			},
+			{
+				Name: "content-type", Kind: Text, Default: "text/plain; charset=utf-8", Doc: "the Content-Type field, sent with a body",
+				slot: value(func(r *Respond) any { return &r.ContentType }),
+			},
 		},
 		finish: finishRespond,
 	}, {
 		name: "rewrite", doc: "Changes the path before it is sent; exactly one of the keys. The query stays as it is.",
 		keys: []Key{
-			{Name: "strip-prefix", Kind: Text, check: checkPath, Doc: "a prefix to take away, on a segment boundary",
-				slot: value(func(r *Rewrite) any { return &r.StripPrefix })},
-			{Name: "replace-prefix", Kind: TwoTexts, check: checkPath, Doc: "a prefix and what stands in its place: `replace-prefix \"/v1\" \"/v2\"`",
-				slot: value(func(r *Rewrite) any { return &r.ReplacePrefix })},
-			{Name: "path-regex", Kind: TwoTexts, inserts: orGroup, Doc: "an RE2 regular expression and what replaces its matches; `$1` is its first group",
-				slot: value(func(r *Rewrite) any { return &r.PathRegex })},
+			{
+				Name: "strip-prefix", Kind: Text, check: checkPath, Doc: "a prefix to take away, on a segment boundary",
+				slot: value(func(r *Rewrite) any { return &r.StripPrefix }),
+			},
+			{
+				Name: "replace-prefix", Kind: TwoTexts, check: checkPath, Doc: "a prefix and what stands in its place: `replace-prefix \"/v1\" \"/v2\"`",
+				slot: value(func(r *Rewrite) any { return &r.ReplacePrefix }),
+			},
+			{
+				Name: "path-regex", Kind: TwoTexts, inserts: orGroup, Doc: "an RE2 regular expression and what replaces its matches; `$1` is its first group",
+				slot: value(func(r *Rewrite) any { return &r.PathRegex }),
+			},
 		},
 		finish: finishRewrite,
 	}}
@@ -86,11 +106,15 @@ func splitBlock() blockDef {
 	return blockDef{
 		name: "split", doc: "Several upstreams that share the requests of a route by weight.",
 		keys: []Key{
-			{Name: "upstream", Kind: Opens, Opens: "split upstream", Many: true, Required: true, Doc: "one of the upstreams",
-				slot: several(func(s *Split) *[]*SplitUpstream { return &s.Upstreams })},
-			{Name: "sticky-key", Kind: Text, check: checkStickyKey,
+			{
+				Name: "upstream", Kind: Opens, Opens: "split upstream", Many: true, Required: true, Doc: "one of the upstreams",
+				slot: several(func(s *Split) *[]*SplitUpstream { return &s.Upstreams }),
+			},
+			{
+				Name: "sticky-key", Kind: Text, check: checkStickyKey,
 				Doc:  "what keeps a client with one upstream: `client_ip`, `header:NAME` or `cookie:NAME`; without it each request is dealt anew",
-				slot: value(func(s *Split) any { return &s.StickyKey })},
+				slot: value(func(s *Split) any { return &s.StickyKey }),
+			},
 		},
 		finish: finishSplit,
 	}

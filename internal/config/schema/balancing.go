@@ -21,37 +21,53 @@ func balancers() []string {
 }
 
 func balancingKey() Key {
-	return Key{Name: "load-balancing", Kind: Enum, Words: balancers(), Default: "round_robin",
+	return Key{
+		Name: "load-balancing", Kind: Enum, Words: balancers(), Default: "round_robin",
 		synonyms: map[string]string{
 			"weighted": "round_robin", "adaptive": "peak_ewma", "least_conn": "least_connections",
 			"p2c": "power_of_two_choices", "ring_hash": "consistent_hash",
 		},
 		Doc:  "how a target is picked; `-` and `_` are the same",
-		slot: value(func(u *Upstream) any { return &u.LoadBalancing })}
+		slot: value(func(u *Upstream) any { return &u.LoadBalancing }),
+	}
 }
 
 func hashKey() Key {
-	return Key{Name: "hash-key", Kind: Text, Default: "client_ip", check: checkHashKey,
+	return Key{
+		Name: "hash-key", Kind: Text, Default: "client_ip", check: checkHashKey,
 		Doc:  "what is hashed: `client_ip`, `path`, `host`, `header:NAME`, `cookie:NAME` or `query:NAME`; only with `consistent_hash` and `maglev`",
-		slot: value(func(u *Upstream) any { return &u.HashKey })}
+		slot: value(func(u *Upstream) any { return &u.HashKey }),
+	}
 }
 
 func balancingBlocks() []blockDef {
 	return []blockDef{{
 		name: "sticky-cookie", doc: "A cookie, readable by the proxy only, that keeps a client with one target while that takes requests.",
 		keys: []Key{
-			{Name: "name", Kind: Text, Default: "sentinel_target", check: checkCookieName, Doc: "name of the cookie",
-				slot: value(func(s *StickyCookie) any { return &s.Name })},
-			{Name: "key-file", Kind: Text, Required: true, check: checkFile, Doc: "file with the secret key that encrypts it; the same for every proxy of a group",
-				slot: value(func(s *StickyCookie) any { return &s.KeyFile })},
-			{Name: "max-age-secs", Kind: Seconds, Unit: "seconds", Max: 34560000, Default: "0", ZeroOff: true, Label: "max age",
-				Doc: "how long a browser keeps it; 0 until it is closed", slot: value(func(s *StickyCookie) any { return &s.MaxAge })},
-			{Name: "path", Kind: Text, Default: "/", check: checkCookiePath, Doc: "paths that a browser sends it for",
-				slot: value(func(s *StickyCookie) any { return &s.Path })},
-			{Name: "secure", Kind: Bool, Default: "#true", Doc: "send it over TLS only",
-				slot: value(func(s *StickyCookie) any { return &s.Secure })},
-			{Name: "same-site", Kind: Enum, Words: []string{"lax", "strict", "none"}, Default: "lax", Doc: "whether it comes with requests that other sites bring about",
-				slot: value(func(s *StickyCookie) any { return &s.SameSite })},
+			{
+				Name: "name", Kind: Text, Default: "sentinel_target", check: checkCookieName, Doc: "name of the cookie",
+				slot: value(func(s *StickyCookie) any { return &s.Name }),
+			},
+			{
+				Name: "key-file", Kind: Text, Required: true, check: checkFile, Doc: "file with the secret key that encrypts it; the same for every proxy of a group",
+				slot: value(func(s *StickyCookie) any { return &s.KeyFile }),
+			},
+			{
+				Name: "max-age-secs", Kind: Seconds, Unit: "seconds", Max: 34560000, Default: "0", ZeroOff: true, Label: "max age",
+				Doc: "how long a browser keeps it; 0 until it is closed", slot: value(func(s *StickyCookie) any { return &s.MaxAge }),
+			},
+			{
+				Name: "path", Kind: Text, Default: "/", check: checkCookiePath, Doc: "paths that a browser sends it for",
+				slot: value(func(s *StickyCookie) any { return &s.Path }),
+			},
+			{
+				Name: "secure", Kind: Bool, Default: "#true", Doc: "send it over TLS only",
+				slot: value(func(s *StickyCookie) any { return &s.Secure }),
+			},
+			{
+				Name: "same-site", Kind: Enum, Words: []string{"lax", "strict", "none"}, Default: "lax", Doc: "whether it comes with requests that other sites bring about",
+				slot: value(func(s *StickyCookie) any { return &s.SameSite }),
+			},
 		},
 		finish: finishStickyCookie,
 	}}

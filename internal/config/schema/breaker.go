@@ -30,18 +30,28 @@ func breakerBlocks() []blockDef {
 	return []blockDef{{
 		name: "passive-health", doc: "When the answers to live requests take a target out for a while. Each ejection of a target lasts longer than the one before.",
 		keys: []Key{
-			{Name: "consecutive-failures", Kind: Int, Unit: "failures", Max: 100000, Default: "5", ZeroOff: true,
+			{
+				Name: "consecutive-failures", Kind: Int, Unit: "failures", Max: 100000, Default: "5", ZeroOff: true,
 				Doc:  "failed connections, broken answers and timeouts in a row; 0 doesn't count them",
-				slot: value(func(p *PassiveHealth) any { return &p.ConsecutiveFailures })},
-			{Name: "consecutive-gateway-errors", Kind: Int, Unit: "errors", Max: 100000, Default: "5", ZeroOff: true,
+				slot: value(func(p *PassiveHealth) any { return &p.ConsecutiveFailures }),
+			},
+			{
+				Name: "consecutive-gateway-errors", Kind: Int, Unit: "errors", Max: 100000, Default: "5", ZeroOff: true,
 				Doc:  "responses with 502, 503 or 504 in a row; 0 doesn't count them",
-				slot: value(func(p *PassiveHealth) any { return &p.ConsecutiveGatewayErrors })},
-			{Name: "ejection-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30", Label: "ejection",
-				Doc: "how long the first ejection lasts", slot: value(func(p *PassiveHealth) any { return &p.Ejection })},
-			{Name: "max-ejection-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "300", Label: "longest ejection",
-				Doc: "how long an ejection lasts at most", slot: value(func(p *PassiveHealth) any { return &p.MaxEjection })},
-			{Name: "max-ejected-percent", Kind: Int, Unit: "percent", Min: 1, Max: 100, Default: "50",
-				Doc: "targets of the upstream that may be out at once", slot: value(func(p *PassiveHealth) any { return &p.MaxEjectedPercent })},
+				slot: value(func(p *PassiveHealth) any { return &p.ConsecutiveGatewayErrors }),
+			},
+			{
+				Name: "ejection-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30", Label: "ejection",
+				Doc: "how long the first ejection lasts", slot: value(func(p *PassiveHealth) any { return &p.Ejection }),
+			},
+			{
+				Name: "max-ejection-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "300", Label: "longest ejection",
+				Doc: "how long an ejection lasts at most", slot: value(func(p *PassiveHealth) any { return &p.MaxEjection }),
+			},
+			{
+				Name: "max-ejected-percent", Kind: Int, Unit: "percent", Min: 1, Max: 100, Default: "50",
+				Doc: "targets of the upstream that may be out at once", slot: value(func(p *PassiveHealth) any { return &p.MaxEjectedPercent }),
+			},
 		},
 		finish: func(d *decoder, b any) { d.ordered("passive-health", b, "ejection-secs", "max-ejection-secs") },
 	}, {
@@ -52,24 +62,42 @@ func breakerBlocks() []blockDef {
 
 func breakerKeys() []Key {
 	return []Key{
-		{Name: "failure-threshold", Kind: Int, Unit: "failures", Min: 1, Max: 100000, Default: "5", Doc: "failures in a row that open it",
-			slot: value(func(c *CircuitBreaker) any { return &c.FailureThreshold })},
-		{Name: "success-threshold", Kind: Int, Unit: "successes", Min: 1, Max: 100000, Default: "2", Doc: "successes in a row that close it again",
-			slot: value(func(c *CircuitBreaker) any { return &c.SuccessThreshold })},
-		{Name: "timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30", Label: "timeout", Doc: "how long it stays open before requests are tried",
-			slot: value(func(c *CircuitBreaker) any { return &c.Timeout })},
-		{Name: "half-open-max-requests", Kind: Int, Unit: "requests", Min: 1, Max: 100000, Default: "1", Doc: "requests tried at once while it is half open",
-			slot: value(func(c *CircuitBreaker) any { return &c.HalfOpenMaxRequests })},
-		{Name: "error-rate-percent", Kind: Int, Unit: "percent", Max: 100, Default: "0", ZeroOff: true,
-			Doc: "failures among the requests of the window that open it; 0 doesn't count them", slot: value(func(c *CircuitBreaker) any { return &c.ErrorRatePercent })},
-		{Name: "slow-call-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "slow call",
-			Doc: "time to the head of a response from which a request counts as slow; 0 doesn't count them", slot: value(func(c *CircuitBreaker) any { return &c.SlowCall })},
-		{Name: "slow-call-percent", Kind: Int, Unit: "percent", Max: 100, Default: "0", ZeroOff: true,
-			Doc: "slow requests among those of the window that open it; 0 doesn't count them", slot: value(func(c *CircuitBreaker) any { return &c.SlowCallPercent })},
-		{Name: "window-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "10", Label: "window",
-			Doc: "the time that error-rate-percent and slow-call-percent look back", slot: value(func(c *CircuitBreaker) any { return &c.Window })},
-		{Name: "min-requests", Kind: Int, Unit: "requests", Min: 1, Max: 1000000, Default: "20",
-			Doc: "requests in the window before error-rate-percent and slow-call-percent count", slot: value(func(c *CircuitBreaker) any { return &c.MinRequests })},
+		{
+			Name: "failure-threshold", Kind: Int, Unit: "failures", Min: 1, Max: 100000, Default: "5", Doc: "failures in a row that open it",
+			slot: value(func(c *CircuitBreaker) any { return &c.FailureThreshold }),
+		},
+		{
+			Name: "success-threshold", Kind: Int, Unit: "successes", Min: 1, Max: 100000, Default: "2", Doc: "successes in a row that close it again",
+			slot: value(func(c *CircuitBreaker) any { return &c.SuccessThreshold }),
+		},
+		{
+			Name: "timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30", Label: "timeout", Doc: "how long it stays open before requests are tried",
+			slot: value(func(c *CircuitBreaker) any { return &c.Timeout }),
+		},
+		{
+			Name: "half-open-max-requests", Kind: Int, Unit: "requests", Min: 1, Max: 100000, Default: "1", Doc: "requests tried at once while it is half open",
+			slot: value(func(c *CircuitBreaker) any { return &c.HalfOpenMaxRequests }),
+		},
+		{
+			Name: "error-rate-percent", Kind: Int, Unit: "percent", Max: 100, Default: "0", ZeroOff: true,
+			Doc: "failures among the requests of the window that open it; 0 doesn't count them", slot: value(func(c *CircuitBreaker) any { return &c.ErrorRatePercent }),
+		},
+		{
+			Name: "slow-call-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "slow call",
+			Doc: "time to the head of a response from which a request counts as slow; 0 doesn't count them", slot: value(func(c *CircuitBreaker) any { return &c.SlowCall }),
+		},
+		{
+			Name: "slow-call-percent", Kind: Int, Unit: "percent", Max: 100, Default: "0", ZeroOff: true,
+			Doc: "slow requests among those of the window that open it; 0 doesn't count them", slot: value(func(c *CircuitBreaker) any { return &c.SlowCallPercent }),
+		},
+		{
+			Name: "window-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "10", Label: "window",
+			Doc: "the time that error-rate-percent and slow-call-percent look back", slot: value(func(c *CircuitBreaker) any { return &c.Window }),
+		},
+		{
+			Name: "min-requests", Kind: Int, Unit: "requests", Min: 1, Max: 1000000, Default: "20",
+			Doc: "requests in the window before error-rate-percent and slow-call-percent count", slot: value(func(c *CircuitBreaker) any { return &c.MinRequests }),
+		},
 	}
 }
 

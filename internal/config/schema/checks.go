@@ -145,8 +145,10 @@ func checkFieldName(s string) (problem, hint string) {
 }
 
 // framing lists the fields that frame a message or concern one connection.
-var framing = []string{"connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
-	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+var framing = []string{
+	"connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+	"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+}
 
 func checkEditedField(s string) (problem, hint string) {
 	if !isToken(s) {

@@ -25,27 +25,45 @@ func topBlock() blockDef {
 		name: "",
 		doc:  "What may stand at top level. The blocks limits, timeouts, policies and health-check give defaults there; the nearest block wins, key by key.",
 		keys: []Key{
-			{Name: "system", Aliases: []string{"server"}, Kind: Opens, Opens: "system", Doc: "the process itself",
-				slot: value(func(c *Config) any { return &c.System })},
+			{
+				Name: "system", Aliases: []string{"server"}, Kind: Opens, Opens: "system", Doc: "the process itself",
+				slot: value(func(c *Config) any { return &c.System }),
+			},
 			{Name: "listeners", Kind: Opens, Opens: "listeners", PerFile: true, Doc: "where clients connect", slot: self()},
 			{Name: "routes", Kind: Opens, Opens: "routes", PerFile: true, Doc: "which request goes where", slot: self()},
 			{Name: "upstreams", Kind: Opens, Opens: "upstreams", PerFile: true, Doc: "the servers behind the proxy", slot: self()},
-			{Name: "limits", Kind: Opens, Opens: "limits", Merges: true, Doc: "limits of the whole process, and defaults for each listener",
-				slot: value(func(c *Config) any { return &c.Limits })},
-			{Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "defaults for every listener, route and upstream",
-				slot: value(func(c *Config) any { return &c.Timeouts })},
-			{Name: "policies", Kind: Opens, Opens: "policies", Doc: "defaults for every route",
-				slot: value(func(c *Config) any { return &c.Policies })},
-			{Name: "health-check", Kind: Opens, Opens: "health-check", Doc: "defaults for every upstream",
-				slot: optional(func(c *Config) **HealthCheck { return &c.HealthCheck })},
-			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "the default for every listener and route",
-				slot: several(func(c *Config) *[]*RateLimit { return &c.RateLimits })},
-			{Name: "security", Kind: Opens, Opens: "security", Doc: "the default for every listener and route",
-				slot: optional(func(c *Config) **Security { return &c.Security })},
-			{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in, where neither listener nor route says",
-				slot: optional(func(c *Config) **Access { return &c.Access })},
-			{Name: "observability", Kind: Opens, Opens: "observability", Doc: "metrics and logs",
-				slot: value(func(c *Config) any { return &c.Observability })},
+			{
+				Name: "limits", Kind: Opens, Opens: "limits", Merges: true, Doc: "limits of the whole process, and defaults for each listener",
+				slot: value(func(c *Config) any { return &c.Limits }),
+			},
+			{
+				Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "defaults for every listener, route and upstream",
+				slot: value(func(c *Config) any { return &c.Timeouts }),
+			},
+			{
+				Name: "policies", Kind: Opens, Opens: "policies", Doc: "defaults for every route",
+				slot: value(func(c *Config) any { return &c.Policies }),
+			},
+			{
+				Name: "health-check", Kind: Opens, Opens: "health-check", Doc: "defaults for every upstream",
+				slot: optional(func(c *Config) **HealthCheck { return &c.HealthCheck }),
+			},
+			{
+				Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "the default for every listener and route",
+				slot: several(func(c *Config) *[]*RateLimit { return &c.RateLimits }),
+			},
+			{
+				Name: "security", Kind: Opens, Opens: "security", Doc: "the default for every listener and route",
+				slot: optional(func(c *Config) **Security { return &c.Security }),
+			},
+			{
+				Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in, where neither listener nor route says",
+				slot: optional(func(c *Config) **Access { return &c.Access }),
+			},
+			{
+				Name: "observability", Kind: Opens, Opens: "observability", Doc: "metrics and logs",
+				slot: value(func(c *Config) any { return &c.Observability }),
+			},
 		},
 	}
 }

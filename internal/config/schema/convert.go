@@ -223,7 +223,7 @@ func (d *decoder) inRange(k *Key, e *kdl.Entry, n int64) bool {
 func (d *decoder) seconds(k *Key, e *kdl.Entry) (time.Duration, bool) {
 	if e.Value.Kind != kdl.Number {
 		p := d.errorSpan(e.Value.Span, "%s takes a number of seconds, not the %s %s", k.Name, e.Value.Kind, e.Value.Raw)
-		if n := strings.TrimRight(e.Value.Text, "secondmillih "); e.Value.Kind == kdl.String && isDecimal(n) {
+		if n := strings.TrimRight(e.Value.Text, " cdehilmnos"); e.Value.Kind == kdl.String && isDecimal(n) {
 			p.hint("the unit is in the name: write %s", n)
 		} else {
 			p.hint("%s: %s", k.Name, k.Doc)

@@ -40,20 +40,34 @@ func healthBlocks() []blockDef {
 		name: "health-check", doc: "How the targets of an upstream are checked. At top level it gives defaults and has the targets of every upstream checked.",
 		keys: []Key{
 			{Name: "type", Kind: Opens, Opens: "health-check type", Doc: "what one check does", slot: value(func(h *HealthCheck) any { return &h.Type })},
-			{Name: "interval-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "interval", Doc: "time between two checks of a target",
-				slot: value(func(h *HealthCheck) any { return &h.Interval })},
-			{Name: "timeout-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "5", Label: "timeout", Doc: "how long one check may take",
-				slot: value(func(h *HealthCheck) any { return &h.Timeout })},
-			{Name: "healthy-threshold", Kind: Int, Unit: "checks", Min: 1, Max: 1000, Default: "2", Doc: "successes in a row that bring a target back",
-				slot: value(func(h *HealthCheck) any { return &h.HealthyThreshold })},
-			{Name: "unhealthy-threshold", Kind: Int, Unit: "checks", Min: 1, Max: 1000, Default: "3", Doc: "failures in a row that take a target out",
-				slot: value(func(h *HealthCheck) any { return &h.UnhealthyThreshold })},
-			{Name: "jitter-percent", Kind: Int, Unit: "percent", Max: 50, Default: "10", Doc: "how far the time between two checks is spread, so that checks don't come in bursts",
-				slot: value(func(h *HealthCheck) any { return &h.JitterPercent })},
-			{Name: "down-interval-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "interval while down",
-				Doc: "time between two checks of a target that is out; 0 leaves the choice to the proxy", slot: value(func(h *HealthCheck) any { return &h.DownInterval })},
-			{Name: "port", Kind: Int, Min: 1, Max: 65535, Doc: "port to check; without it, that of the target",
-				slot: value(func(h *HealthCheck) any { return &h.Port })},
+			{
+				Name: "interval-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", Label: "interval", Doc: "time between two checks of a target",
+				slot: value(func(h *HealthCheck) any { return &h.Interval }),
+			},
+			{
+				Name: "timeout-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "5", Label: "timeout", Doc: "how long one check may take",
+				slot: value(func(h *HealthCheck) any { return &h.Timeout }),
+			},
+			{
+				Name: "healthy-threshold", Kind: Int, Unit: "checks", Min: 1, Max: 1000, Default: "2", Doc: "successes in a row that bring a target back",
+				slot: value(func(h *HealthCheck) any { return &h.HealthyThreshold }),
+			},
+			{
+				Name: "unhealthy-threshold", Kind: Int, Unit: "checks", Min: 1, Max: 1000, Default: "3", Doc: "failures in a row that take a target out",
+				slot: value(func(h *HealthCheck) any { return &h.UnhealthyThreshold }),
+			},
+			{
+				Name: "jitter-percent", Kind: Int, Unit: "percent", Max: 50, Default: "10", Doc: "how far the time between two checks is spread, so that checks don't come in bursts",
+				slot: value(func(h *HealthCheck) any { return &h.JitterPercent }),
+			},
+			{
+				Name: "down-interval-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "interval while down",
+				Doc: "time between two checks of a target that is out; 0 leaves the choice to the proxy", slot: value(func(h *HealthCheck) any { return &h.DownInterval }),
+			},
+			{
+				Name: "port", Kind: Int, Min: 1, Max: 65535, Doc: "port to check; without it, that of the target",
+				slot: value(func(h *HealthCheck) any { return &h.Port }),
+			},
 		},
 	}, {
 		name: "health-check type",
@@ -65,23 +79,39 @@ func healthBlocks() []blockDef {
 
 func healthTypeKeys() []Key {
 	return []Key{
-		{Name: "kind", Kind: Enum, Words: []string{"http", "tcp", "grpc"}, Default: "http",
+		{
+			Name: "kind", Kind: Enum, Words: []string{"http", "tcp", "grpc"}, Default: "http",
 			Doc:  "a request, only a connection, or a call of the gRPC health service",
-			slot: value(func(h *HealthType) any { return &h.Kind })},
-		{Name: "path", Kind: Text, Default: "/", check: checkPath, Doc: "http: the path to ask for",
-			slot: value(func(h *HealthType) any { return &h.Path })},
-		{Name: "host", Kind: Text, check: checkHost, Doc: "http and grpc: the host to ask for; without it, the target's address",
-			slot: value(func(h *HealthType) any { return &h.Host })},
-		{Name: "method", Kind: Text, Default: "GET", check: checkMethod, Doc: "http: the request method",
-			slot: value(func(h *HealthType) any { return &h.Method })},
-		{Name: "expected-status", Kind: Ranges, Many: true, Min: 100, Max: 599, Default: "200", Doc: "http: status codes that mean health, such as `200 204` or `\"200-299\"`",
-			slot: value(func(h *HealthType) any { return &h.ExpectedStatus })},
-		{Name: "body-contains", Kind: Text, Doc: "http: text that the content must hold, case-sensitive",
-			slot: value(func(h *HealthType) any { return &h.BodyContains })},
-		{Name: "body-regex", Kind: Regex, Doc: "http: an RE2 regular expression that the content must match, unanchored",
-			slot: value(func(h *HealthType) any { return &h.BodyRegex })},
-		{Name: "service", Kind: Text, check: checkService, Doc: "grpc: name of the service to ask for; without it, the server as a whole",
-			slot: value(func(h *HealthType) any { return &h.Service })},
+			slot: value(func(h *HealthType) any { return &h.Kind }),
+		},
+		{
+			Name: "path", Kind: Text, Default: "/", check: checkPath, Doc: "http: the path to ask for",
+			slot: value(func(h *HealthType) any { return &h.Path }),
+		},
+		{
+			Name: "host", Kind: Text, check: checkHost, Doc: "http and grpc: the host to ask for; without it, the target's address",
+			slot: value(func(h *HealthType) any { return &h.Host }),
+		},
+		{
+			Name: "method", Kind: Text, Default: "GET", check: checkMethod, Doc: "http: the request method",
+			slot: value(func(h *HealthType) any { return &h.Method }),
+		},
+		{
+			Name: "expected-status", Kind: Ranges, Many: true, Min: 100, Max: 599, Default: "200", Doc: "http: status codes that mean health, such as `200 204` or `\"200-299\"`",
+			slot: value(func(h *HealthType) any { return &h.ExpectedStatus }),
+		},
+		{
+			Name: "body-contains", Kind: Text, Doc: "http: text that the content must hold, case-sensitive",
+			slot: value(func(h *HealthType) any { return &h.BodyContains }),
+		},
+		{
+			Name: "body-regex", Kind: Regex, Doc: "http: an RE2 regular expression that the content must match, unanchored",
+			slot: value(func(h *HealthType) any { return &h.BodyRegex }),
+		},
+		{
+			Name: "service", Kind: Text, check: checkService, Doc: "grpc: name of the service to ask for; without it, the server as a whole",
+			slot: value(func(h *HealthType) any { return &h.Service }),
+		},
 	}
 }
 

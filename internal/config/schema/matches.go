@@ -30,20 +30,34 @@ func matchBlocks() []blockDef {
 		doc: "Which requests a route takes. Several values of one key are alternatives, and path, path-prefix and path-regex are alternatives of each other; " +
 			"different conditions must all hold, and so must every header and every query.",
 		keys: []Key{
-			{Name: "host", Kind: Texts, Many: true, check: checkHost, Doc: "host names without regard to case; `*.example.com` takes every name below",
-				slot: value(func(m *Matches) any { return &m.Hosts })},
-			{Name: "path", Kind: Texts, Many: true, check: checkPath, Doc: "whole paths",
-				slot: value(func(m *Matches) any { return &m.Paths })},
-			{Name: "path-prefix", Kind: Texts, Many: true, check: checkPath, Doc: "beginnings of paths, on segment boundaries: `/api` takes `/api` and `/api/x`, not `/apix`",
-				slot: value(func(m *Matches) any { return &m.PathPrefixes })},
-			{Name: "path-regex", Kind: Regexes, Many: true, Doc: "RE2 regular expressions for paths, unanchored",
-				slot: value(func(m *Matches) any { return &m.PathRegexes })},
-			{Name: "method", Kind: Texts, Many: true, check: checkMethod, Doc: "request methods, case-sensitive",
-				slot: value(func(m *Matches) any { return &m.Methods })},
-			{Name: "header", Kind: Opens, Opens: "match header", Many: true, Doc: "a header field: `header \"NAME\"`, `header \"NAME\" \"VALUE\"` or `header \"NAME\" regex=\"RE2\"`",
-				slot: several(func(m *Matches) *[]*FieldMatch { return &m.Headers })},
-			{Name: "query", Kind: Opens, Opens: "match query", Many: true, Doc: "a query parameter: `query \"NAME\"` or `query \"NAME\" \"VALUE\"`",
-				slot: several(func(m *Matches) *[]*FieldMatch { return &m.Queries })},
+			{
+				Name: "host", Kind: Texts, Many: true, check: checkHost, Doc: "host names without regard to case; `*.example.com` takes every name below",
+				slot: value(func(m *Matches) any { return &m.Hosts }),
+			},
+			{
+				Name: "path", Kind: Texts, Many: true, check: checkPath, Doc: "whole paths",
+				slot: value(func(m *Matches) any { return &m.Paths }),
+			},
+			{
+				Name: "path-prefix", Kind: Texts, Many: true, check: checkPath, Doc: "beginnings of paths, on segment boundaries: `/api` takes `/api` and `/api/x`, not `/apix`",
+				slot: value(func(m *Matches) any { return &m.PathPrefixes }),
+			},
+			{
+				Name: "path-regex", Kind: Regexes, Many: true, Doc: "RE2 regular expressions for paths, unanchored",
+				slot: value(func(m *Matches) any { return &m.PathRegexes }),
+			},
+			{
+				Name: "method", Kind: Texts, Many: true, check: checkMethod, Doc: "request methods, case-sensitive",
+				slot: value(func(m *Matches) any { return &m.Methods }),
+			},
+			{
+				Name: "header", Kind: Opens, Opens: "match header", Many: true, Doc: "a header field: `header \"NAME\"`, `header \"NAME\" \"VALUE\"` or `header \"NAME\" regex=\"RE2\"`",
+				slot: several(func(m *Matches) *[]*FieldMatch { return &m.Headers }),
+			},
+			{
+				Name: "query", Kind: Opens, Opens: "match query", Many: true, Doc: "a query parameter: `query \"NAME\"` or `query \"NAME\" \"VALUE\"`",
+				slot: several(func(m *Matches) *[]*FieldMatch { return &m.Queries }),
+			},
 		},
 	}, {
 		name: "match header", doc: "A header field that must be there, or hold a value.",
@@ -56,12 +70,18 @@ func matchBlocks() []blockDef {
 
 func fieldMatchKeys(name func(string) (string, string)) []Key {
 	return []Key{
-		{Name: "name", Kind: Text, Required: true, check: name, Doc: "its name",
-			slot: value(func(f *FieldMatch) any { return &f.Name })},
-		{Name: "value", Kind: Text, Doc: "the whole value, case-sensitive",
-			slot: value(func(f *FieldMatch) any { return &f.Value })},
-		{Name: "regex", Kind: Regex, Doc: "an RE2 regular expression that the value matches, unanchored",
-			slot: value(func(f *FieldMatch) any { return &f.Regex })},
+		{
+			Name: "name", Kind: Text, Required: true, check: name, Doc: "its name",
+			slot: value(func(f *FieldMatch) any { return &f.Name }),
+		},
+		{
+			Name: "value", Kind: Text, Doc: "the whole value, case-sensitive",
+			slot: value(func(f *FieldMatch) any { return &f.Value }),
+		},
+		{
+			Name: "regex", Kind: Regex, Doc: "an RE2 regular expression that the value matches, unanchored",
+			slot: value(func(f *FieldMatch) any { return &f.Regex }),
+		},
 	}
 }
 

@@ -44,31 +44,47 @@ func observabilityBlocks() []blockDef {
 	}, {
 		name: "metrics", doc: "A listener of its own that carries metrics only.",
 		keys: []Key{
-			{Name: "address", Kind: Address, Default: defaultMetricsAddress, check: checkListen, Doc: "address and port; port 0 takes a free one",
-				slot: value(func(m *Metrics) any { return &m.Address })},
-			{Name: "path", Kind: Text, Default: "/metrics", check: checkPath, Doc: "path of the scrape",
-				slot: value(func(m *Metrics) any { return &m.Path })},
+			{
+				Name: "address", Kind: Address, Default: defaultMetricsAddress, check: checkListen, Doc: "address and port; port 0 takes a free one",
+				slot: value(func(m *Metrics) any { return &m.Address }),
+			},
+			{
+				Name: "path", Kind: Text, Default: "/metrics", check: checkPath, Doc: "path of the scrape",
+				slot: value(func(m *Metrics) any { return &m.Path }),
+			},
 		},
 	}, {
 		name: "logging", doc: "Events go to journald or standard error unless a file is named.",
 		keys: []Key{
-			{Name: "level", Kind: Enum, Words: []string{"debug", "info", "warn", "error"}, Default: "info", Doc: "the lowest level written",
-				slot: value(func(l *Logging) any { return &l.Level })},
-			{Name: "format", Kind: Enum, Words: []string{"text", "json"}, Default: "text", Doc: "form of a line",
-				slot: value(func(l *Logging) any { return &l.Format })},
-			{Name: "file", Kind: Text, check: checkFile, Doc: "file for events, opened anew at SIGUSR1",
-				slot: value(func(l *Logging) any { return &l.File })},
-			{Name: "access-log", Kind: Opens, Opens: "access-log", Doc: "one line for every request",
-				slot: value(func(l *Logging) any { return &l.AccessLog })},
+			{
+				Name: "level", Kind: Enum, Words: []string{"debug", "info", "warn", "error"}, Default: "info", Doc: "the lowest level written",
+				slot: value(func(l *Logging) any { return &l.Level }),
+			},
+			{
+				Name: "format", Kind: Enum, Words: []string{"text", "json"}, Default: "text", Doc: "form of a line",
+				slot: value(func(l *Logging) any { return &l.Format }),
+			},
+			{
+				Name: "file", Kind: Text, check: checkFile, Doc: "file for events, opened anew at SIGUSR1",
+				slot: value(func(l *Logging) any { return &l.File }),
+			},
+			{
+				Name: "access-log", Kind: Opens, Opens: "access-log", Doc: "one line for every request",
+				slot: value(func(l *Logging) any { return &l.AccessLog }),
+			},
 		},
 	}, {
 		name: "access-log", doc: "One line for every request.",
 		keys: []Key{
 			{Name: "enabled", Kind: Bool, Default: "#true", Doc: "whether it is written", slot: value(func(a *AccessLog) any { return &a.Enabled })},
-			{Name: "file", Kind: Text, check: checkFile, Doc: "its file, opened anew at SIGUSR1; without it, lines go where events go",
-				slot: value(func(a *AccessLog) any { return &a.File })},
-			{Name: "format", Kind: Enum, Words: []string{"text", "json"}, Doc: "form of a line; without it, that of the events",
-				slot: value(func(a *AccessLog) any { return &a.Format })},
+			{
+				Name: "file", Kind: Text, check: checkFile, Doc: "its file, opened anew at SIGUSR1; without it, lines go where events go",
+				slot: value(func(a *AccessLog) any { return &a.File }),
+			},
+			{
+				Name: "format", Kind: Enum, Words: []string{"text", "json"}, Doc: "form of a line; without it, that of the events",
+				slot: value(func(a *AccessLog) any { return &a.Format }),
+			},
 		},
 	}}
 }

@@ -33,19 +33,28 @@ type Rename struct {
 }
 
 func policyBlocks() []blockDef {
-	return []blockDef{{
-		name: "policies",
-		doc:  "What is done to every request and response. At top level it is the default of every route; the nearest block wins for each header name.",
-		keys: []Key{
-			{Name: "request-headers", Kind: Opens, Opens: "request-headers", Doc: "changes to the header sent to the upstream",
-				slot: value(func(p *Policies) any { return &p.RequestHeaders })},
-			{Name: "response-headers", Kind: Opens, Opens: "response-headers", Doc: "changes to the header sent to the client",
-				slot: value(func(p *Policies) any { return &p.ResponseHeaders })},
-			{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit",
-				slot: several(func(p *Policies) *[]*RateLimit { return &p.RateLimits })},
+	return []blockDef{
+		{
+			name: "policies",
+			doc:  "What is done to every request and response. At top level it is the default of every route; the nearest block wins for each header name.",
+			keys: []Key{
+				{
+					Name: "request-headers", Kind: Opens, Opens: "request-headers", Doc: "changes to the header sent to the upstream",
+					slot: value(func(p *Policies) any { return &p.RequestHeaders }),
+				},
+				{
+					Name: "response-headers", Kind: Opens, Opens: "response-headers", Doc: "changes to the header sent to the client",
+					slot: value(func(p *Policies) any { return &p.ResponseHeaders }),
+				},
+				{
+					Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit",
+					slot: several(func(p *Policies) *[]*RateLimit { return &p.RateLimits }),
+				},
+			},
 		},
-	}, headerEditsBlock("request-headers", "Changes to the header sent to the upstream"),
-		headerEditsBlock("response-headers", "Changes to the header sent to the client")}
+		headerEditsBlock("request-headers", "Changes to the header sent to the upstream"),
+		headerEditsBlock("response-headers", "Changes to the header sent to the client"),
+	}
 }
 
 func headerEditsBlock(name, doc string) blockDef {
@@ -53,14 +62,22 @@ func headerEditsBlock(name, doc string) blockDef {
 		name: name,
 		doc:  doc + ", carried out in the order rename, remove, set, add. Names compare without regard to case; fields that frame the message can't be named.",
 		keys: []Key{
-			{Name: "rename", Kind: Renames, Many: true, check: checkEditedField, Doc: "`rename { \"Old\" \"New\" }` or `rename \"Old\" \"New\"`",
-				slot: value(func(h *HeaderEdits) any { return &h.Rename })},
-			{Name: "remove", Kind: Texts, Many: true, check: checkEditedField, Doc: "fields to take away",
-				slot: value(func(h *HeaderEdits) any { return &h.Remove })},
-			{Name: "set", Kind: Edits, Many: true, check: checkEditedField, Doc: "`set { \"NAME\" \"VALUE\" }` or `set \"NAME\" \"VALUE\"`: replaces all fields of that name",
-				slot: value(func(h *HeaderEdits) any { return &h.Set })},
-			{Name: "add", Kind: Edits, Many: true, check: checkEditedField, Doc: "spelled like set: adds one more field",
-				slot: value(func(h *HeaderEdits) any { return &h.Add })},
+			{
+				Name: "rename", Kind: Renames, Many: true, check: checkEditedField, Doc: "`rename { \"Old\" \"New\" }` or `rename \"Old\" \"New\"`",
+				slot: value(func(h *HeaderEdits) any { return &h.Rename }),
+			},
+			{
+				Name: "remove", Kind: Texts, Many: true, check: checkEditedField, Doc: "fields to take away",
+				slot: value(func(h *HeaderEdits) any { return &h.Remove }),
+			},
+			{
+				Name: "set", Kind: Edits, Many: true, check: checkEditedField, Doc: "`set { \"NAME\" \"VALUE\" }` or `set \"NAME\" \"VALUE\"`: replaces all fields of that name",
+				slot: value(func(h *HeaderEdits) any { return &h.Set }),
+			},
+			{
+				Name: "add", Kind: Edits, Many: true, check: checkEditedField, Doc: "spelled like set: adds one more field",
+				slot: value(func(h *HeaderEdits) any { return &h.Add }),
+			},
 		},
 		finish: finishHeaderEdits,
 	}

@@ -31,28 +31,48 @@ func rateLimitBlock() blockDef {
 			"Those of a route replace those of its listener, which replace those of the top level; a limit of the same name takes over what it doesn't say itself.",
 		args: []string{"name"},
 		keys: []Key{
-			{Name: "name", Kind: Text, ArgOnly: true, check: checkName, Default: "default", Doc: "name in logs, metrics and RateLimit fields",
-				slot: value(func(r *RateLimit) any { return &r.Name })},
-			{Name: "requests-per-second", Kind: Int, Unit: "requests per second", Min: 1, Max: 10000000, Doc: "the lasting rate",
-				slot: value(func(r *RateLimit) any { return &r.PerSecond })},
-			{Name: "requests-per-minute", Kind: Int, Unit: "requests per minute", Min: 1, Max: 10000000, Doc: "the lasting rate, for slow ones",
-				slot: value(func(r *RateLimit) any { return &r.PerMinute })},
-			{Name: "burst", Kind: Int, Unit: "requests", Min: 1, Max: 10000000, Doc: "requests allowed at once; without it, as many as the rate",
-				slot: value(func(r *RateLimit) any { return &r.Burst })},
-			{Name: "key", Kind: Texts, Many: true, Default: "client_ip", check: checkLimitKey,
+			{
+				Name: "name", Kind: Text, ArgOnly: true, check: checkName, Default: "default", Doc: "name in logs, metrics and RateLimit fields",
+				slot: value(func(r *RateLimit) any { return &r.Name }),
+			},
+			{
+				Name: "requests-per-second", Kind: Int, Unit: "requests per second", Min: 1, Max: 10000000, Doc: "the lasting rate",
+				slot: value(func(r *RateLimit) any { return &r.PerSecond }),
+			},
+			{
+				Name: "requests-per-minute", Kind: Int, Unit: "requests per minute", Min: 1, Max: 10000000, Doc: "the lasting rate, for slow ones",
+				slot: value(func(r *RateLimit) any { return &r.PerMinute }),
+			},
+			{
+				Name: "burst", Kind: Int, Unit: "requests", Min: 1, Max: 10000000, Doc: "requests allowed at once; without it, as many as the rate",
+				slot: value(func(r *RateLimit) any { return &r.Burst }),
+			},
+			{
+				Name: "key", Kind: Texts, Many: true, Default: "client_ip", check: checkLimitKey,
 				Doc:  "what is counted together: `client_ip`, `path`, `route`, `host`, `method`, `listener`, `header:NAME` or `cookie:NAME`; several make one key",
-				slot: value(func(r *RateLimit) any { return &r.Key })},
-			{Name: "ipv6-prefix-bits", Kind: Int, Unit: "bits", Min: 32, Max: 128, Default: "64", Doc: "how much of an IPv6 address is one client",
-				slot: value(func(r *RateLimit) any { return &r.IPv6PrefixBits })},
-			{Name: "action", Kind: Enum, Words: []string{"block", "delay", "log"}, Default: "block",
+				slot: value(func(r *RateLimit) any { return &r.Key }),
+			},
+			{
+				Name: "ipv6-prefix-bits", Kind: Int, Unit: "bits", Min: 32, Max: 128, Default: "64", Doc: "how much of an IPv6 address is one client",
+				slot: value(func(r *RateLimit) any { return &r.IPv6PrefixBits }),
+			},
+			{
+				Name: "action", Kind: Enum, Words: []string{"block", "delay", "log"}, Default: "block",
 				Doc:  "what happens to a request too many: answered 429, held back until its turn, or let through with a note in the log",
-				slot: value(func(r *RateLimit) any { return &r.Action })},
-			{Name: "max-delay-secs", Kind: Seconds, Unit: "seconds", Max: 60, Label: "longest delay",
-				Doc: "how long action delay holds a request back at most, without it 1; what would wait longer is answered 429", slot: value(func(r *RateLimit) any { return &r.MaxDelay })},
-			{Name: "mode", Kind: Enum, Words: []string{"enforce", "shadow"}, Default: "enforce", Doc: "shadow counts what would happen and does nothing",
-				slot: value(func(r *RateLimit) any { return &r.Mode })},
-			{Name: "max-keys", Kind: Int, Unit: "keys", Min: 128, Max: 16777216, Default: "65536", Doc: "keys that are remembered at once",
-				slot: value(func(r *RateLimit) any { return &r.MaxKeys })},
+				slot: value(func(r *RateLimit) any { return &r.Action }),
+			},
+			{
+				Name: "max-delay-secs", Kind: Seconds, Unit: "seconds", Max: 60, Label: "longest delay",
+				Doc: "how long action delay holds a request back at most, without it 1; what would wait longer is answered 429", slot: value(func(r *RateLimit) any { return &r.MaxDelay }),
+			},
+			{
+				Name: "mode", Kind: Enum, Words: []string{"enforce", "shadow"}, Default: "enforce", Doc: "shadow counts what would happen and does nothing",
+				slot: value(func(r *RateLimit) any { return &r.Mode }),
+			},
+			{
+				Name: "max-keys", Kind: Int, Unit: "keys", Min: 128, Max: 16777216, Default: "65536", Doc: "keys that are remembered at once",
+				slot: value(func(r *RateLimit) any { return &r.MaxKeys }),
+			},
 		},
 		finish: finishRateLimit,
 	}

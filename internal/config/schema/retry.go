@@ -40,40 +40,66 @@ func retryBlocks() []blockDef {
 		name: "mirror", doc: "Copies a share of the requests to another upstream, whose answers are dropped: `mirror \"UPSTREAM\" { percent 10 }`. The copies never slow the originals.",
 		args: []string{"upstream"},
 		keys: []Key{
-			{Name: "upstream", Kind: Text, Required: true, check: checkName, Doc: "name of the upstream that gets the copies",
-				slot: value(func(m *Mirror) any { return &m.Upstream })},
-			{Name: "percent", Kind: Int, Unit: "percent", Max: 100, Default: "100", Doc: "the share of the requests; 0 copies none",
-				slot: value(func(m *Mirror) any { return &m.Percent })},
-			{Name: "max-body-size", Kind: Size, Unit: "bytes", Max: 1 << 30, Default: "64KB", Doc: "requests with more content are not copied",
-				slot: value(func(m *Mirror) any { return &m.MaxBodySize })},
-			{Name: "max-concurrent", Kind: Int, Unit: "requests", Min: 1, Max: 100000, Default: "64", Doc: "copies in progress at once; beyond them none are made",
-				slot: value(func(m *Mirror) any { return &m.MaxConcurrent })},
+			{
+				Name: "upstream", Kind: Text, Required: true, check: checkName, Doc: "name of the upstream that gets the copies",
+				slot: value(func(m *Mirror) any { return &m.Upstream }),
+			},
+			{
+				Name: "percent", Kind: Int, Unit: "percent", Max: 100, Default: "100", Doc: "the share of the requests; 0 copies none",
+				slot: value(func(m *Mirror) any { return &m.Percent }),
+			},
+			{
+				Name: "max-body-size", Kind: Size, Unit: "bytes", Max: 1 << 30, Default: "64KB", Doc: "requests with more content are not copied",
+				slot: value(func(m *Mirror) any { return &m.MaxBodySize }),
+			},
+			{
+				Name: "max-concurrent", Kind: Int, Unit: "requests", Min: 1, Max: 100000, Default: "64", Doc: "copies in progress at once; beyond them none are made",
+				slot: value(func(m *Mirror) any { return &m.MaxConcurrent }),
+			},
 		},
 	}}
 }
 
 func retryKeys() []Key {
 	return []Key{
-		{Name: "max-attempts", Kind: Int, Unit: "attempts", Min: 1, Max: 10, Default: "3", Doc: "attempts in all, the first one included",
-			slot: value(func(r *RetryPolicy) any { return &r.MaxAttempts })},
-		{Name: "retryable-status-codes", Kind: Ints, Many: true, Min: 400, Max: 599,
-			Doc: "status codes of the upstream that are worth another attempt; none without this key", slot: value(func(r *RetryPolicy) any { return &r.StatusCodes })},
-		{Name: "retry-on", Kind: Texts, Many: true, Words: retryConditions(), Default: "connect_failure refused_stream",
+		{
+			Name: "max-attempts", Kind: Int, Unit: "attempts", Min: 1, Max: 10, Default: "3", Doc: "attempts in all, the first one included",
+			slot: value(func(r *RetryPolicy) any { return &r.MaxAttempts }),
+		},
+		{
+			Name: "retryable-status-codes", Kind: Ints, Many: true, Min: 400, Max: 599,
+			Doc: "status codes of the upstream that are worth another attempt; none without this key", slot: value(func(r *RetryPolicy) any { return &r.StatusCodes }),
+		},
+		{
+			Name: "retry-on", Kind: Texts, Many: true, Words: retryConditions(), Default: "connect_failure refused_stream",
 			Doc:  "what is worth another attempt: no connection, a stream refused by its server, a connection that broke before the response, no response in time, 502 to 504, or 500 to 599",
-			slot: value(func(r *RetryPolicy) any { return &r.RetryOn })},
-		{Name: "per-try-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "timeout of each try",
-			Doc: "from the request sent to the head of its response, for each attempt; 0 leaves it to the timeouts of the exchange", slot: value(func(r *RetryPolicy) any { return &r.PerTryTimeout })},
-		{Name: "backoff-secs", Kind: Seconds, Unit: "seconds", Max: 60, Default: "0.025", ZeroOff: true, Label: "backoff",
-			Doc: "longest wait before the second attempt, which is a random part of it, doubled for each one after it; 0 doesn't wait", slot: value(func(r *RetryPolicy) any { return &r.Backoff })},
-		{Name: "max-backoff-secs", Kind: Seconds, Unit: "seconds", Max: 60, Default: "0.25", ZeroOff: true, Label: "longest backoff",
-			Doc: "the wait never grows above", slot: value(func(r *RetryPolicy) any { return &r.MaxBackoff })},
-		{Name: "non-idempotent", Kind: Bool, Default: "#false",
+			slot: value(func(r *RetryPolicy) any { return &r.RetryOn }),
+		},
+		{
+			Name: "per-try-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "timeout of each try",
+			Doc: "from the request sent to the head of its response, for each attempt; 0 leaves it to the timeouts of the exchange", slot: value(func(r *RetryPolicy) any { return &r.PerTryTimeout }),
+		},
+		{
+			Name: "backoff-secs", Kind: Seconds, Unit: "seconds", Max: 60, Default: "0.025", ZeroOff: true, Label: "backoff",
+			Doc: "longest wait before the second attempt, which is a random part of it, doubled for each one after it; 0 doesn't wait", slot: value(func(r *RetryPolicy) any { return &r.Backoff }),
+		},
+		{
+			Name: "max-backoff-secs", Kind: Seconds, Unit: "seconds", Max: 60, Default: "0.25", ZeroOff: true, Label: "longest backoff",
+			Doc: "the wait never grows above", slot: value(func(r *RetryPolicy) any { return &r.MaxBackoff }),
+		},
+		{
+			Name: "non-idempotent", Kind: Bool, Default: "#false",
 			Doc:  "send POST and other methods that aren't idempotent (RFC 9110, section 9.2.2) again even when the upstream may have begun to act on them",
-			slot: value(func(r *RetryPolicy) any { return &r.NonIdempotent })},
-		{Name: "max-body-size", Kind: Size, Unit: "bytes", Max: 1 << 30, Default: "64KB",
-			Doc: "content kept for another attempt; a request with more is not sent again once its content is on the way", slot: value(func(r *RetryPolicy) any { return &r.MaxBodySize })},
-		{Name: "hedge-after-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "0", ZeroOff: true, Label: "time until a second try runs beside the first",
-			Doc: "when no response has come by then, a second attempt runs beside the first and the faster one is used; 0 does without", slot: value(func(r *RetryPolicy) any { return &r.HedgeAfter })},
+			slot: value(func(r *RetryPolicy) any { return &r.NonIdempotent }),
+		},
+		{
+			Name: "max-body-size", Kind: Size, Unit: "bytes", Max: 1 << 30, Default: "64KB",
+			Doc: "content kept for another attempt; a request with more is not sent again once its content is on the way", slot: value(func(r *RetryPolicy) any { return &r.MaxBodySize }),
+		},
+		{
+			Name: "hedge-after-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "0", ZeroOff: true, Label: "time until a second try runs beside the first",
+			Doc: "when no response has come by then, a second attempt runs beside the first and the faster one is used; 0 does without", slot: value(func(r *RetryPolicy) any { return &r.HedgeAfter }),
+		},
 	}
 }
 

@@ -31,8 +31,10 @@ func routeBlocks() []blockDef {
 		name: "routes",
 		doc:  "Which request goes where. The block may stand once in each file.",
 		keys: []Key{
-			{Name: "route", Kind: Opens, Opens: "route", Many: true, Doc: "one route",
-				slot: several(func(c *Config) *[]*Route { return &c.Routes })},
+			{
+				Name: "route", Kind: Opens, Opens: "route", Many: true, Doc: "one route",
+				slot: several(func(c *Config) *[]*Route { return &c.Routes }),
+			},
 		},
 	}, {
 		name: "route",
@@ -46,54 +48,94 @@ func routeBlocks() []blockDef {
 
 func routeKeys() []Key {
 	return []Key{
-		{Name: "name", Kind: Text, Required: true, ArgOnly: true, check: checkName, Doc: "name in logs and metrics",
-			slot: value(func(r *Route) any { return &r.Name })},
-		{Name: "priority", Kind: Int, Min: -1000000, Max: 1000000, Default: "0",
+		{
+			Name: "name", Kind: Text, Required: true, ArgOnly: true, check: checkName, Doc: "name in logs and metrics",
+			slot: value(func(r *Route) any { return &r.Name }),
+		},
+		{
+			Name: "priority", Kind: Int, Min: -1000000, Max: 1000000, Default: "0",
 			Words: []string{"low", "normal", "high", "critical"}, values: []int64{-100, 0, 100, 1000},
 			Doc:  "the highest number wins; low is -100, normal 0, high 100, critical 1000",
-			slot: value(func(r *Route) any { return &r.Priority })},
-		{Name: "matches", Kind: Opens, Opens: "matches", Doc: "which requests the route takes; without it, all",
-			slot: value(func(r *Route) any { return &r.Matches })},
-		{Name: "upstream", Kind: Text, check: checkName, Doc: "name of the upstream that answers",
-			slot: value(func(r *Route) any { return &r.Upstream })},
-		{Name: "fallback-upstream", Kind: Text, check: checkName, Doc: "name of the upstream that answers when the first one can't",
-			slot: value(func(r *Route) any { return &r.Fallback })},
-		{Name: "queue-priority", Kind: Enum, Words: []string{"low", "normal", "high", "critical"}, Default: "normal",
-			Doc: "which requests leave the queue of an upstream first, and are shed last", slot: value(func(r *Route) any { return &r.QueuePriority })},
-		{Name: "allow-upgrade", Kind: Texts, Many: true, Words: []string{"websocket"},
+			slot: value(func(r *Route) any { return &r.Priority }),
+		},
+		{
+			Name: "matches", Kind: Opens, Opens: "matches", Doc: "which requests the route takes; without it, all",
+			slot: value(func(r *Route) any { return &r.Matches }),
+		},
+		{
+			Name: "upstream", Kind: Text, check: checkName, Doc: "name of the upstream that answers",
+			slot: value(func(r *Route) any { return &r.Upstream }),
+		},
+		{
+			Name: "fallback-upstream", Kind: Text, check: checkName, Doc: "name of the upstream that answers when the first one can't",
+			slot: value(func(r *Route) any { return &r.Fallback }),
+		},
+		{
+			Name: "queue-priority", Kind: Enum, Words: []string{"low", "normal", "high", "critical"}, Default: "normal",
+			Doc: "which requests leave the queue of an upstream first, and are shed last", slot: value(func(r *Route) any { return &r.QueuePriority }),
+		},
+		{
+			Name: "allow-upgrade", Kind: Texts, Many: true, Words: []string{"websocket"},
 			Doc:  "protocols that a client may upgrade to; none without this key",
-			slot: value(func(r *Route) any { return &r.AllowUpgrade })},
-		{Name: "allow-trailers", Kind: Bool, Doc: "pass trailer fields on, both ways, instead of dropping them",
-			slot: value(func(r *Route) any { return &r.AllowTrailers })},
+			slot: value(func(r *Route) any { return &r.AllowUpgrade }),
+		},
+		{
+			Name: "allow-trailers", Kind: Bool, Doc: "pass trailer fields on, both ways, instead of dropping them",
+			slot: value(func(r *Route) any { return &r.AllowTrailers }),
+		},
 	}
 }
 
 func routeParts() []Key {
 	return []Key{
-		{Name: "split", Kind: Opens, Opens: "split", Doc: "several upstreams that answer by weight",
-			slot: optional(func(r *Route) **Split { return &r.Split })},
-		{Name: "redirect", Kind: Opens, Opens: "redirect", Doc: "the client is sent elsewhere",
-			slot: optional(func(r *Route) **Redirect { return &r.Redirect })},
-		{Name: "respond", Kind: Opens, Opens: "respond", Doc: "a fixed response",
-			slot: optional(func(r *Route) **Respond { return &r.Respond })},
-		{Name: "rewrite", Kind: Opens, Opens: "rewrite", Doc: "change of the path before it is sent",
-			slot: optional(func(r *Route) **Rewrite { return &r.Rewrite })},
-		{Name: "policies", Kind: Opens, Opens: "policies", Doc: "header edits and the like",
-			slot: value(func(r *Route) any { return &r.Policies })},
-		{Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "timeouts of this route; they win over those of its upstream",
-			slot: value(func(r *Route) any { return &r.Timeouts })},
-		{Name: "limits", Kind: Opens, Opens: "limits", Merges: true, Doc: "limits of this route",
-			slot: value(func(r *Route) any { return &r.Limits })},
-		{Name: "retry-policy", Aliases: []string{"retry"}, Kind: Opens, Opens: "retry-policy", Doc: "when a request is sent again",
-			slot: value(func(r *Route) any { return &r.Retry })},
-		{Name: "mirror", Kind: Opens, Opens: "mirror", Doc: "copies of requests for another upstream",
-			slot: optional(func(r *Route) **Mirror { return &r.Mirror })},
-		{Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit of this route",
-			slot: several(func(r *Route) *[]*RateLimit { return &r.RateLimits })},
-		{Name: "security", Kind: Opens, Opens: "security", Doc: "challenges on this route",
-			slot: optional(func(r *Route) **Security { return &r.Security })},
-		{Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in on this route",
-			slot: optional(func(r *Route) **Access { return &r.Access })},
+		{
+			Name: "split", Kind: Opens, Opens: "split", Doc: "several upstreams that answer by weight",
+			slot: optional(func(r *Route) **Split { return &r.Split }),
+		},
+		{
+			Name: "redirect", Kind: Opens, Opens: "redirect", Doc: "the client is sent elsewhere",
+			slot: optional(func(r *Route) **Redirect { return &r.Redirect }),
+		},
+		{
+			Name: "respond", Kind: Opens, Opens: "respond", Doc: "a fixed response",
+			slot: optional(func(r *Route) **Respond { return &r.Respond }),
+		},
+		{
+			Name: "rewrite", Kind: Opens, Opens: "rewrite", Doc: "change of the path before it is sent",
+			slot: optional(func(r *Route) **Rewrite { return &r.Rewrite }),
+		},
+		{
+			Name: "policies", Kind: Opens, Opens: "policies", Doc: "header edits and the like",
+			slot: value(func(r *Route) any { return &r.Policies }),
+		},
+		{
+			Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "timeouts of this route; they win over those of its upstream",
+			slot: value(func(r *Route) any { return &r.Timeouts }),
+		},
+		{
+			Name: "limits", Kind: Opens, Opens: "limits", Merges: true, Doc: "limits of this route",
+			slot: value(func(r *Route) any { return &r.Limits }),
+		},
+		{
+			Name: "retry-policy", Aliases: []string{"retry"}, Kind: Opens, Opens: "retry-policy", Doc: "when a request is sent again",
+			slot: value(func(r *Route) any { return &r.Retry }),
+		},
+		{
+			Name: "mirror", Kind: Opens, Opens: "mirror", Doc: "copies of requests for another upstream",
+			slot: optional(func(r *Route) **Mirror { return &r.Mirror }),
+		},
+		{
+			Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit of this route",
+			slot: several(func(r *Route) *[]*RateLimit { return &r.RateLimits }),
+		},
+		{
+			Name: "security", Kind: Opens, Opens: "security", Doc: "challenges on this route",
+			slot: optional(func(r *Route) **Security { return &r.Security }),
+		},
+		{
+			Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in on this route",
+			slot: optional(func(r *Route) **Access { return &r.Access }),
+		},
 	}
 }
 
@@ -103,8 +145,10 @@ func finishRoute(d *decoder, b any) {
 	r := b.(*Route)
 	var actions []sourcedKey
 	for _, a := range []sourcedKey{
-		{"upstream", r.Upstream.From}, {"split", originOf(r.Split)},
-		{"redirect", originOf(r.Redirect)}, {"respond", originOf(r.Respond)},
+		{"upstream", r.Upstream.From},
+		{"split", originOf(r.Split)},
+		{"redirect", originOf(r.Redirect)},
+		{"respond", originOf(r.Respond)},
 	} {
 		if a.from.IsSet() {
 			actions = append(actions, a)
@@ -136,8 +180,14 @@ func (d *decoder) refuseIdle(r *Route, action string) {
 		upgrade = r.AllowUpgrade[0].From
 	}
 	for _, k := range []sourcedKey{
-		{"fallback-upstream", r.Fallback.From}, {"rewrite", originOf(r.Rewrite)}, {"retry-policy", r.Retry.From},
-		{"mirror", originOf(r.Mirror)}, {"queue-priority", r.QueuePriority.From}, {"allow-upgrade", upgrade}, {"allow-trailers", r.AllowTrailers.From}, {"timeouts", r.Timeouts.From},
+		{"fallback-upstream", r.Fallback.From},
+		{"rewrite", originOf(r.Rewrite)},
+		{"retry-policy", r.Retry.From},
+		{"mirror", originOf(r.Mirror)},
+		{"queue-priority", r.QueuePriority.From},
+		{"allow-upgrade", upgrade},
+		{"allow-trailers", r.AllowTrailers.From},
+		{"timeouts", r.Timeouts.From},
 		{"request-headers", r.Policies.RequestHeaders.From},
 	} {
 		if k.from.IsSet() {

@@ -35,8 +35,10 @@ func securityBlocks() []blockDef {
 		keys: []Key{
 			{Name: "cert-file", Kind: Text, check: checkFile, Doc: "certificate chain, PEM", slot: value(func(t *TLS) any { return &t.CertFile })},
 			{Name: "key-file", Kind: Text, check: checkFile, Doc: "private key, PEM", slot: value(func(t *TLS) any { return &t.KeyFile })},
-			{Name: "min-version", Kind: Text, Words: []string{"1.2", "1.3"}, Default: "1.2", Doc: "the lowest version spoken",
-				slot: value(func(t *TLS) any { return &t.MinVersion })},
+			{
+				Name: "min-version", Kind: Text, Words: []string{"1.2", "1.3"}, Default: "1.2", Doc: "the lowest version spoken",
+				slot: value(func(t *TLS) any { return &t.MinVersion }),
+			},
 		},
 	}, securityBlock()}
 }
@@ -49,34 +51,56 @@ func securityBlock() blockDef {
 			"The nearest block wins, key by key: that of the route, then of the listener, then of the top level. " +
 			"Each place that has a block counts by itself. See [challenge.md](../challenge.md).",
 		keys: []Key{
-			{Name: "challenge-mode", Kind: Enum, Words: []string{"disabled", "enabled", "always"}, Default: "disabled",
+			{
+				Name: "challenge-mode", Kind: Enum, Words: []string{"disabled", "enabled", "always"}, Default: "disabled",
 				Doc:  "who is challenged: nobody, clients over the threshold, or all",
-				slot: value(func(s *Security) any { return &s.ChallengeMode })},
-			{Name: "challenge-threshold", Kind: Int, Unit: "requests per minute and client", Min: 1, Max: 10000000, Default: "100",
+				slot: value(func(s *Security) any { return &s.ChallengeMode }),
+			},
+			{
+				Name: "challenge-threshold", Kind: Int, Unit: "requests per minute and client", Min: 1, Max: 10000000, Default: "100",
 				Doc:  "the rate above which a client is challenged; a client is one IPv4 address or one IPv6 prefix",
-				slot: value(func(s *Security) any { return &s.ChallengeThreshold })},
-			{Name: "difficulty", Kind: Int, Unit: "bits", Min: 8, Max: 16, Default: "12",
+				slot: value(func(s *Security) any { return &s.ChallengeThreshold }),
+			},
+			{
+				Name: "difficulty", Kind: Int, Unit: "bits", Min: 8, Max: 16, Default: "12",
 				Doc:  "the work for clients up to twice the threshold: 2 to the power of this are the hashes it takes; each doubling of their rate adds one",
-				slot: value(func(s *Security) any { return &s.Difficulty })},
-			{Name: "max-difficulty", Kind: Int, Unit: "bits", Min: 8, Max: 16, Default: "16",
-				Doc: "the most work whatever the rate", slot: value(func(s *Security) any { return &s.MaxDifficulty })},
-			{Name: "wait-secs", Aliases: []string{"wait"}, Kind: Int, Unit: "seconds", Min: 1, Max: 30, Default: "5", Label: "wait without script",
-				Doc: "how long browsers without script wait instead; 3 more with each bit that the difficulty is raised, at most 30", slot: value(func(s *Security) any { return &s.Wait })},
-			{Name: "allow", Kind: Prefixes, Many: true,
-				Doc: "clients that are never challenged, such as monitors", slot: value(func(s *Security) any { return &s.Allow })},
-			{Name: "key-file", Kind: Text, check: checkFile, In: top,
+				slot: value(func(s *Security) any { return &s.Difficulty }),
+			},
+			{
+				Name: "max-difficulty", Kind: Int, Unit: "bits", Min: 8, Max: 16, Default: "16",
+				Doc: "the most work whatever the rate", slot: value(func(s *Security) any { return &s.MaxDifficulty }),
+			},
+			{
+				Name: "wait-secs", Aliases: []string{"wait"}, Kind: Int, Unit: "seconds", Min: 1, Max: 30, Default: "5", Label: "wait without script",
+				Doc: "how long browsers without script wait instead; 3 more with each bit that the difficulty is raised, at most 30", slot: value(func(s *Security) any { return &s.Wait }),
+			},
+			{
+				Name: "allow", Kind: Prefixes, Many: true,
+				Doc: "clients that are never challenged, such as monitors", slot: value(func(s *Security) any { return &s.Allow }),
+			},
+			{
+				Name: "key-file", Kind: Text, check: checkFile, In: top,
 				Doc:  "1 to 4 keys of 32 bytes, base64 or hexadecimal, one a line, the same on all proxies of a fleet; without it, a key that is made at the first start and kept in state-dir",
-				slot: value(func(s *Security) any { return &s.KeyFile })},
-			{Name: "token-lifetime-secs", Aliases: []string{"token-lifetime"}, Kind: Int, Unit: "seconds", Min: 60, Max: 2592000, Default: "86400", Label: "token lifetime", In: top,
-				Doc: "for how long who has passed isn't asked again", slot: value(func(s *Security) any { return &s.TokenLifetime })},
-			{Name: "ipv4-prefix-bits", Kind: Int, Unit: "bits", Min: 8, Max: 32, Default: "24", Label: "IPv4 prefix bits", In: top,
+				slot: value(func(s *Security) any { return &s.KeyFile }),
+			},
+			{
+				Name: "token-lifetime-secs", Aliases: []string{"token-lifetime"}, Kind: Int, Unit: "seconds", Min: 60, Max: 2592000, Default: "86400", Label: "token lifetime", In: top,
+				Doc: "for how long who has passed isn't asked again", slot: value(func(s *Security) any { return &s.TokenLifetime }),
+			},
+			{
+				Name: "ipv4-prefix-bits", Kind: Int, Unit: "bits", Min: 8, Max: 32, Default: "24", Label: "IPv4 prefix bits", In: top,
 				Doc:  "how much of an IPv4 address a token is bound to; mobile networks move clients within a /24",
-				slot: value(func(s *Security) any { return &s.IPv4PrefixBits })},
-			{Name: "ipv6-prefix-bits", Kind: Int, Unit: "bits", Min: 16, Max: 128, Default: "64", Label: "IPv6 prefix bits", In: top,
+				slot: value(func(s *Security) any { return &s.IPv4PrefixBits }),
+			},
+			{
+				Name: "ipv6-prefix-bits", Kind: Int, Unit: "bits", Min: 16, Max: 128, Default: "64", Label: "IPv6 prefix bits", In: top,
 				Doc:  "how much of an IPv6 address a token is bound to, and is one client",
-				slot: value(func(s *Security) any { return &s.IPv6PrefixBits })},
-			{Name: "status", Kind: Int, Min: 403, Max: 503, Default: "503", check: checkChallengeStatus, In: top,
-				Doc: "status of the page: 503, or 403 where a cache or monitor takes 503 amiss", slot: value(func(s *Security) any { return &s.Status })},
+				slot: value(func(s *Security) any { return &s.IPv6PrefixBits }),
+			},
+			{
+				Name: "status", Kind: Int, Min: 403, Max: 503, Default: "503", check: checkChallengeStatus, In: top,
+				Doc: "status of the page: 503, or 403 where a cache or monitor takes 503 amiss", slot: value(func(s *Security) any { return &s.Status }),
+			},
 		},
 	}
 }

@@ -34,8 +34,10 @@ func TestSpellings(t *testing.T) {
 		"system":   {base + `system { worker-threads 3 }`, base + `server { worker-threads 3 }`, base + `server worker-threads=3`},
 		"seconds":  {base + `timeouts { read-secs 4; idle-secs 5 }`, base + `timeouts { read 4; idle 5 }`, base + `timeouts read=4.0 idle-secs=5`},
 		"shutdown": {base + `system { graceful-shutdown-timeout-secs 4 }`, base + `server { graceful-shutdown-timeout 4 }`},
-		"bytes": {base + `limits { max-body-size 65536 }`, base + `limits { max-body-size-bytes 65536 }`,
-			base + `limits { max-body-size "64KiB" }`, base + `limits { max-body-size "64k" }`, base + `limits { max-body-size 0x10000 }`},
+		"bytes": {
+			base + `limits { max-body-size 65536 }`, base + `limits { max-body-size-bytes 65536 }`,
+			base + `limits { max-body-size "64KiB" }`, base + `limits { max-body-size "64k" }`, base + `limits { max-body-size 0x10000 }`,
+		},
 		"targets": {
 			withTargets(`target "h:1" weight=2; target "h:2"`),
 			withTargets(`target { address "h:1"; weight 2 }; target { address "h:2" }`),
@@ -122,7 +124,8 @@ policies { request-headers { set "X" "${HOST} ${host}" } }`
 	for _, x := range []struct{ got, want string }{
 		{c.Upstreams[0].Targets[0].Address.V, "127.0.0.9:81"},
 		{c.Listeners[0].Addresses[0].V, "127.0.0.2:80"},
-		{c.System.PIDFile.V, "${HOST}"}, {c.System.StateDir.V, "ab"},
+		{c.System.PIDFile.V, "${HOST}"},
+		{c.System.StateDir.V, "ab"},
 		{c.Policies.RequestHeaders.Set[0].Value.Text, "127.0.0.9 ${host}"},
 	} {
 		if x.got != x.want {

@@ -93,22 +93,36 @@ func TestSurvivingKeys(t *testing.T) {
 	u, r := c.Upstreams[0], c.Routes[0]
 	for _, x := range []struct{ got, want any }{
 		{c.System.Resolver, Resolver{Servers: vals("10.0.0.53:53", "[::1]:5353"), MinTTL: val(second), MaxTTL: val(60 * second), Timeout: val(second / 2), MaxStale: val(3600 * second)}},
-		{r.Fallback, val("v")}, {r.QueuePriority, val("critical")},
+		{r.Fallback, val("v")},
+		{r.QueuePriority, val("critical")},
 		{r.Mirror, &Mirror{Upstream: val("w"), Percent: val[int64](5), MaxBodySize: val[int64](1000), MaxConcurrent: val[int64](3)}},
-		{r.Retry, RetryPolicy{MaxAttempts: val[int64](2), StatusCodes: vals[int64](502, 503), RetryOn: vals("timeout", "gateway_error"), PerTryTimeout: val(2 * second),
-			Backoff: val(100 * time.Millisecond), MaxBackoff: val(1500 * time.Millisecond), NonIdempotent: val(true), MaxBodySize: val[int64](1000000), HedgeAfter: val(second / 2)}},
+		{r.Retry, RetryPolicy{
+			MaxAttempts: val[int64](2), StatusCodes: vals[int64](502, 503), RetryOn: vals("timeout", "gateway_error"), PerTryTimeout: val(2 * second),
+			Backoff: val(100 * time.Millisecond), MaxBackoff: val(1500 * time.Millisecond), NonIdempotent: val(true), MaxBodySize: val[int64](1000000), HedgeAfter: val(second / 2),
+		}},
 		{u.Targets, []*Target{{SRV: val("_http._tcp.a.example")}, {Address: val("h:1"), Weight: val[int64](3)}}},
-		{u.TargetsFile, val("/etc/sentinel/targets")}, {u.LoadBalancing, val("consistent_hash")}, {u.HashKey, val("header:X-User")}, {u.HashLoadPercent, val[int64](150)},
-		{u.SlowStart, val(20 * second)}, {u.PanicThresholdPercent, val[int64](30)}, {u.MaxConnections, val[int64](500)}, {u.PassDeadline, val("X-Timeout-Ms")},
+		{u.TargetsFile, val("/etc/sentinel/targets")},
+		{u.LoadBalancing, val("consistent_hash")},
+		{u.HashKey, val("header:X-User")},
+		{u.HashLoadPercent, val[int64](150)},
+		{u.SlowStart, val(20 * second)},
+		{u.PanicThresholdPercent, val[int64](30)},
+		{u.MaxConnections, val[int64](500)},
+		{u.PassDeadline, val("X-Timeout-Ms")},
 		{u.StickyCookie, &StickyCookie{Name: val("t"), KeyFile: val("/k"), MaxAge: val(3600 * second), Path: val("/app"), Secure: val(false), SameSite: val("strict")}},
 		{u.HealthCheck, &HealthCheck{
-			Type: HealthType{Kind: val("http"), Path: val("/health"), Host: val("h.example"), Method: val("POST"), ExpectedStatus: vals(Range{200, 200}, Range{300, 399}),
-				BodyContains: val("ok"), BodyRegex: val("^o")},
+			Type: HealthType{
+				Kind: val("http"), Path: val("/health"), Host: val("h.example"), Method: val("POST"), ExpectedStatus: vals(Range{200, 200}, Range{300, 399}),
+				BodyContains: val("ok"), BodyRegex: val("^o"),
+			},
 			Interval: val(3 * second), Timeout: val(4 * second), HealthyThreshold: val[int64](5), UnhealthyThreshold: val[int64](6), JitterPercent: val[int64](20),
-			DownInterval: val(second), Port: val[int64](82)}},
+			DownInterval: val(second), Port: val[int64](82),
+		}},
 		{u.PassiveHealth, &PassiveHealth{ConsecutiveFailures: val[int64](7), Ejection: val(8 * second), MaxEjection: val(9 * second), MaxEjectedPercent: val[int64](10)}},
-		{u.CircuitBreaker, &CircuitBreaker{FailureThreshold: val[int64](11), SuccessThreshold: val[int64](12), Timeout: val(13 * second), HalfOpenMaxRequests: val[int64](14),
-			ErrorRatePercent: val[int64](15), SlowCall: val(16 * second), SlowCallPercent: val[int64](17), Window: val(18 * second), MinRequests: val[int64](19)}},
+		{u.CircuitBreaker, &CircuitBreaker{
+			FailureThreshold: val[int64](11), SuccessThreshold: val[int64](12), Timeout: val(13 * second), HalfOpenMaxRequests: val[int64](14),
+			ErrorRatePercent: val[int64](15), SlowCall: val(16 * second), SlowCallPercent: val[int64](17), Window: val(18 * second), MinRequests: val[int64](19),
+		}},
 		{u.Queue, &Queue{MaxPending: val[int64](21), Timeout: val(22 * second), ShedAfter: val(23 * second)}},
 		{u.AdaptiveConcurrency, &AdaptiveConcurrency{MinLimit: val[int64](24), MaxLimit: val[int64](25), TolerancePercent: val[int64](126), Window: val(27 * second)}},
 		{u.RetryBudget, RetryBudget{Percent: val[int64](28), MinPerSecond: val[int64](29)}},
@@ -132,19 +146,30 @@ circuit-breaker { }; queue { }; adaptive-concurrency { }`, 1)
 		{c.System.Resolver, Resolver{MinTTL: val(5 * second), MaxTTL: val(300 * second), Timeout: val(2 * second)}},
 		{r.QueuePriority, val("normal")},
 		{r.Mirror, &Mirror{Upstream: val("spare"), Percent: val[int64](100), MaxBodySize: val[int64](64000), MaxConcurrent: val[int64](64)}},
-		{r.Retry, RetryPolicy{MaxAttempts: val[int64](3), RetryOn: vals("connect_failure", "refused_stream"), Backoff: val(25 * time.Millisecond),
-			MaxBackoff: val(250 * time.Millisecond), MaxBodySize: val[int64](64000)}},
+		{r.Retry, RetryPolicy{
+			MaxAttempts: val[int64](3), RetryOn: vals("connect_failure", "refused_stream"), Backoff: val(25 * time.Millisecond),
+			MaxBackoff: val(250 * time.Millisecond), MaxBodySize: val[int64](64000),
+		}},
 		{u.Targets, []*Target{{Address: val("h:1"), Weight: val[int64](1)}}},
-		{u.LoadBalancing, val("round_robin")}, {u.HashKey, val("client_ip")}, {u.HashLoadPercent, val[int64](125)},
-		{u.SlowStart, val(time.Duration(0))}, {u.PanicThresholdPercent, val[int64](50)}, {spare.MaxConnections, val[int64](0)},
+		{u.LoadBalancing, val("round_robin")},
+		{u.HashKey, val("client_ip")},
+		{u.HashLoadPercent, val[int64](125)},
+		{u.SlowStart, val(time.Duration(0))},
+		{u.PanicThresholdPercent, val[int64](50)},
+		{spare.MaxConnections, val[int64](0)},
 		{u.StickyCookie, &StickyCookie{Name: val("sentinel_target"), KeyFile: val("k"), Path: val("/"), Secure: val(true), SameSite: val("lax")}},
 		{u.HealthCheck, &HealthCheck{
 			Type:     HealthType{Kind: val("http"), Path: val("/"), Method: val("GET"), ExpectedStatus: vals(Range{200, 200})},
-			Interval: val(10 * second), Timeout: val(5 * second), HealthyThreshold: val[int64](2), UnhealthyThreshold: val[int64](3), JitterPercent: val[int64](10)}},
-		{u.PassiveHealth, &PassiveHealth{ConsecutiveFailures: val[int64](5), ConsecutiveGatewayErrors: val[int64](5), Ejection: val(30 * second),
-			MaxEjection: val(300 * second), MaxEjectedPercent: val[int64](50)}},
-		{u.CircuitBreaker, &CircuitBreaker{FailureThreshold: val[int64](5), SuccessThreshold: val[int64](2), Timeout: val(30 * second), HalfOpenMaxRequests: val[int64](1),
-			Window: val(10 * second), MinRequests: val[int64](20)}},
+			Interval: val(10 * second), Timeout: val(5 * second), HealthyThreshold: val[int64](2), UnhealthyThreshold: val[int64](3), JitterPercent: val[int64](10),
+		}},
+		{u.PassiveHealth, &PassiveHealth{
+			ConsecutiveFailures: val[int64](5), ConsecutiveGatewayErrors: val[int64](5), Ejection: val(30 * second),
+			MaxEjection: val(300 * second), MaxEjectedPercent: val[int64](50),
+		}},
+		{u.CircuitBreaker, &CircuitBreaker{
+			FailureThreshold: val[int64](5), SuccessThreshold: val[int64](2), Timeout: val(30 * second), HalfOpenMaxRequests: val[int64](1),
+			Window: val(10 * second), MinRequests: val[int64](20),
+		}},
 		{u.Queue, &Queue{MaxPending: val[int64](100), Timeout: val(10 * second)}},
 		{u.AdaptiveConcurrency, &AdaptiveConcurrency{MinLimit: val[int64](10), MaxLimit: val[int64](1000), TolerancePercent: val[int64](150), Window: val(second)}},
 		{spare.RetryBudget, RetryBudget{Percent: val[int64](20), MinPerSecond: val[int64](3)}},
@@ -185,8 +210,10 @@ func TestUnbuiltShowsAndDiffers(t *testing.T) {
 func TestEveryKeyIsRead(t *testing.T) {
 	seen := make(map[string]bool)
 	markWritten(seen, table()[""], loadUnbuilt(t, surviving))
-	blocks := []string{"resolver", "mirror", "retry-policy", "sticky-cookie", "health-check", "health-check type", "passive-health", "circuit-breaker",
-		"queue", "adaptive-concurrency", "retry-budget", "target", "upstream"}
+	blocks := []string{
+		"resolver", "mirror", "retry-policy", "sticky-cookie", "health-check", "health-check type", "passive-health", "circuit-breaker",
+		"queue", "adaptive-concurrency", "retry-budget", "target", "upstream",
+	}
 	for _, k := range Keys() {
 		if slices.Contains(blocks, k.Block) && k.Kind != Opens && !seen[k.ID()] {
 			t.Errorf("%s is written nowhere", k.ID())
@@ -227,8 +254,10 @@ func TestUnbuiltSpellings(t *testing.T) {
 		"queue":    {upstream(`queue { timeout-secs 0.5 }`), upstream(`queue { timeout 0.5 }`), upstream(`queue { queue-timeout 0.5 }`), upstream(`queue queue-timeout-secs=0.5`)},
 		"retry":    {route(`retry-policy { backoff-secs 0.1; max-body-size 5 }`), route(`retry { backoff 0.1; max-body-size-bytes 5 }`)},
 		"retry-on": {route(`retry { retry-on "connect_failure" "server_error" }`), route(`retry { retry-on "connect-failure"; retry-on "server-error" }`)},
-		"status": {upstream(`health-check { type "http" { expected-status 200 "300-399" } }`), upstream(`health-check { type { expected-status "200"; expected-status "300-399" } }`),
-			upstream(`health-check { type kind="http" { expected-status 0xc8 "300-399" } }`)},
+		"status": {
+			upstream(`health-check { type "http" { expected-status 200 "300-399" } }`), upstream(`health-check { type { expected-status "200"; expected-status "300-399" } }`),
+			upstream(`health-check { type kind="http" { expected-status 0xc8 "300-399" } }`),
+		},
 		"zero":   {upstream(`slow-start-secs 0`), upstream(`slow-start 0.0`)},
 		"mirror": {route(`mirror "spare" { percent 7 }`), route(`mirror { upstream "spare"; percent 7 }`), route(`mirror "spare" percent=7`)},
 		"target": {strings.Replace(bare, `target "127.0.0.1:9000"`, `target { srv "_a._b.c" }`, 1), strings.Replace(bare, `target "127.0.0.1:9000"`, `target srv="_a._b.c"`, 1)},

@@ -50,8 +50,10 @@ func upstreamBlocks() []blockDef {
 		name: "upstreams",
 		doc:  "The servers behind the proxy. The block may stand once in each file.",
 		keys: []Key{
-			{Name: "upstream", Kind: Opens, Opens: "upstream", Many: true, Doc: "one upstream",
-				slot: several(func(c *Config) *[]*Upstream { return &c.Upstreams })},
+			{
+				Name: "upstream", Kind: Opens, Opens: "upstream", Many: true, Doc: "one upstream",
+				slot: several(func(c *Config) *[]*Upstream { return &c.Upstreams }),
+			},
 		},
 	}, {
 		name: "upstream",
@@ -66,12 +68,18 @@ func upstreamBlocks() []blockDef {
 		doc:  "One server: `target \"HOST:PORT\" weight=2` or `target { address \"HOST:PORT\"; weight 2 }`; exactly one of `address` and `srv`.",
 		args: []string{"address"},
 		keys: []Key{
-			{Name: "address", Kind: Address, check: checkTarget, Doc: "host name or IP address, and port",
-				slot: value(func(t *Target) any { return &t.Address })},
-			{Name: "srv", Kind: Text, check: checkSRV, Doc: "name of SRV records (RFC 2782), such as `_http._tcp.example.com`, that say hosts and ports",
-				slot: value(func(t *Target) any { return &t.SRV })},
-			{Name: "weight", Kind: Int, Max: 1000, Default: "1", Doc: "its share of the requests; 0 takes no new ones",
-				slot: value(func(t *Target) any { return &t.Weight })},
+			{
+				Name: "address", Kind: Address, check: checkTarget, Doc: "host name or IP address, and port",
+				slot: value(func(t *Target) any { return &t.Address }),
+			},
+			{
+				Name: "srv", Kind: Text, check: checkSRV, Doc: "name of SRV records (RFC 2782), such as `_http._tcp.example.com`, that say hosts and ports",
+				slot: value(func(t *Target) any { return &t.SRV }),
+			},
+			{
+				Name: "weight", Kind: Int, Max: 1000, Default: "1", Doc: "its share of the requests; 0 takes no new ones",
+				slot: value(func(t *Target) any { return &t.Weight }),
+			},
 		},
 		finish: finishTarget,
 	}, connectionPoolBlock()}
@@ -81,49 +89,83 @@ func targetSlot() slot { return several(func(u *Upstream) *[]*Target { return &u
 
 func upstreamKeys() []Key {
 	return []Key{
-		{Name: "name", Kind: Text, Required: true, ArgOnly: true, check: checkName, Doc: "name in routes, logs and metrics",
-			slot: value(func(u *Upstream) any { return &u.Name })},
+		{
+			Name: "name", Kind: Text, Required: true, ArgOnly: true, check: checkName, Doc: "name in routes, logs and metrics",
+			slot: value(func(u *Upstream) any { return &u.Name }),
+		},
 		{Name: "target", Kind: Opens, Opens: "target", Many: true, Doc: "one server", slot: targetSlot()},
 		{Name: "targets", Kind: Opens, Opens: "targets", Doc: "several servers", slot: self()},
-		{Name: "targets-file", Kind: Text, check: checkFile, Doc: "file that lists more servers, read again whenever it changes",
-			slot: value(func(u *Upstream) any { return &u.TargetsFile })},
+		{
+			Name: "targets-file", Kind: Text, check: checkFile, Doc: "file that lists more servers, read again whenever it changes",
+			slot: value(func(u *Upstream) any { return &u.TargetsFile }),
+		},
 		balancingKey(), hashKey(),
-		{Name: "hash-load-percent", Kind: Int, Unit: "percent", Min: 100, Max: 1000, Default: "125",
+		{
+			Name: "hash-load-percent", Kind: Int, Unit: "percent", Min: 100, Max: 1000, Default: "125",
 			Doc:  "load of one target, against the mean of all, beyond which its requests go to the next; only with `consistent_hash`",
-			slot: value(func(u *Upstream) any { return &u.HashLoadPercent })},
-		{Name: "slow-start-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "slow start",
-			Doc: "how long a target that comes back takes to get its whole share; 0 gives it at once", slot: value(func(u *Upstream) any { return &u.SlowStart })},
-		{Name: "panic-threshold-percent", Kind: Int, Unit: "percent", Max: 100, Default: "50", ZeroOff: true,
-			Doc: "when fewer of the targets are healthy, all are used again; 0 never uses the others", slot: value(func(u *Upstream) any { return &u.PanicThresholdPercent })},
-		{Name: "max-connections", Kind: Int, Unit: "requests", Max: 1000000, Default: "0", ZeroOff: true,
-			Doc: "requests in progress at all targets together; 0 means no limit", slot: value(func(u *Upstream) any { return &u.MaxConnections })},
-		{Name: "pass-deadline", Kind: Text, check: checkOwnField,
-			Doc: "name of a field that tells the upstream how many milliseconds are left; none without this key", slot: value(func(u *Upstream) any { return &u.PassDeadline })},
+			slot: value(func(u *Upstream) any { return &u.HashLoadPercent }),
+		},
+		{
+			Name: "slow-start-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "slow start",
+			Doc: "how long a target that comes back takes to get its whole share; 0 gives it at once", slot: value(func(u *Upstream) any { return &u.SlowStart }),
+		},
+		{
+			Name: "panic-threshold-percent", Kind: Int, Unit: "percent", Max: 100, Default: "50", ZeroOff: true,
+			Doc: "when fewer of the targets are healthy, all are used again; 0 never uses the others", slot: value(func(u *Upstream) any { return &u.PanicThresholdPercent }),
+		},
+		{
+			Name: "max-connections", Kind: Int, Unit: "requests", Max: 1000000, Default: "0", ZeroOff: true,
+			Doc: "requests in progress at all targets together; 0 means no limit", slot: value(func(u *Upstream) any { return &u.MaxConnections }),
+		},
+		{
+			Name: "pass-deadline", Kind: Text, check: checkOwnField,
+			Doc: "name of a field that tells the upstream how many milliseconds are left; none without this key", slot: value(func(u *Upstream) any { return &u.PassDeadline }),
+		},
 	}
 }
 
 func upstreamParts() []Key {
 	return []Key{
-		{Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "timeouts of exchanges with this upstream",
-			slot: value(func(u *Upstream) any { return &u.Timeouts })},
-		{Name: "connection-pool", Kind: Opens, Opens: "connection-pool", Doc: "connections to each target",
-			slot: value(func(u *Upstream) any { return &u.ConnectionPool })},
-		{Name: "sticky-cookie", Kind: Opens, Opens: "sticky-cookie", Doc: "a cookie that keeps a client with one target",
-			slot: optional(func(u *Upstream) **StickyCookie { return &u.StickyCookie })},
-		{Name: "health-check", Kind: Opens, Opens: "health-check", Doc: "how targets are checked",
-			slot: optional(func(u *Upstream) **HealthCheck { return &u.HealthCheck })},
-		{Name: "passive-health", Kind: Opens, Opens: "passive-health", Doc: "when live requests take a target out",
-			slot: optional(func(u *Upstream) **PassiveHealth { return &u.PassiveHealth })},
-		{Name: "circuit-breaker", Kind: Opens, Opens: "circuit-breaker", Doc: "when a failing target is left alone",
-			slot: optional(func(u *Upstream) **CircuitBreaker { return &u.CircuitBreaker })},
-		{Name: "queue", Kind: Opens, Opens: "queue", Doc: "requests that wait for a connection",
-			slot: optional(func(u *Upstream) **Queue { return &u.Queue })},
-		{Name: "adaptive-concurrency", Kind: Opens, Opens: "adaptive-concurrency", Doc: "a limit of requests in progress that finds itself",
-			slot: optional(func(u *Upstream) **AdaptiveConcurrency { return &u.AdaptiveConcurrency })},
-		{Name: "retry-budget", Kind: Opens, Opens: "retry-budget", Doc: "how many attempts may be repeated ones",
-			slot: value(func(u *Upstream) any { return &u.RetryBudget })},
-		{Name: "tls", Kind: Opens, Opens: "tls", Pending: true, Doc: "encryption towards the targets",
-			slot: optional(func(u *Upstream) **TLS { return &u.TLS })},
+		{
+			Name: "timeouts", Kind: Opens, Opens: "timeouts", Doc: "timeouts of exchanges with this upstream",
+			slot: value(func(u *Upstream) any { return &u.Timeouts }),
+		},
+		{
+			Name: "connection-pool", Kind: Opens, Opens: "connection-pool", Doc: "connections to each target",
+			slot: value(func(u *Upstream) any { return &u.ConnectionPool }),
+		},
+		{
+			Name: "sticky-cookie", Kind: Opens, Opens: "sticky-cookie", Doc: "a cookie that keeps a client with one target",
+			slot: optional(func(u *Upstream) **StickyCookie { return &u.StickyCookie }),
+		},
+		{
+			Name: "health-check", Kind: Opens, Opens: "health-check", Doc: "how targets are checked",
+			slot: optional(func(u *Upstream) **HealthCheck { return &u.HealthCheck }),
+		},
+		{
+			Name: "passive-health", Kind: Opens, Opens: "passive-health", Doc: "when live requests take a target out",
+			slot: optional(func(u *Upstream) **PassiveHealth { return &u.PassiveHealth }),
+		},
+		{
+			Name: "circuit-breaker", Kind: Opens, Opens: "circuit-breaker", Doc: "when a failing target is left alone",
+			slot: optional(func(u *Upstream) **CircuitBreaker { return &u.CircuitBreaker }),
+		},
+		{
+			Name: "queue", Kind: Opens, Opens: "queue", Doc: "requests that wait for a connection",
+			slot: optional(func(u *Upstream) **Queue { return &u.Queue }),
+		},
+		{
+			Name: "adaptive-concurrency", Kind: Opens, Opens: "adaptive-concurrency", Doc: "a limit of requests in progress that finds itself",
+			slot: optional(func(u *Upstream) **AdaptiveConcurrency { return &u.AdaptiveConcurrency }),
+		},
+		{
+			Name: "retry-budget", Kind: Opens, Opens: "retry-budget", Doc: "how many attempts may be repeated ones",
+			slot: value(func(u *Upstream) any { return &u.RetryBudget }),
+		},
+		{
+			Name: "tls", Kind: Opens, Opens: "tls", Pending: true, Doc: "encryption towards the targets",
+			slot: optional(func(u *Upstream) **TLS { return &u.TLS }),
+		},
 	}
 }
 
@@ -131,16 +173,24 @@ func connectionPoolBlock() blockDef {
 	return blockDef{
 		name: "connection-pool", doc: "Connections to each target of an upstream.",
 		keys: []Key{
-			{Name: "max-connections", Kind: Int, Unit: "connections", Max: 1000000, Default: "0", ZeroOff: true,
+			{
+				Name: "max-connections", Kind: Int, Unit: "connections", Max: 1000000, Default: "0", ZeroOff: true,
 				Doc:  "connections to one target at once; 0 means no limit",
-				slot: value(func(c *ConnectionPool) any { return &c.MaxConnections })},
-			{Name: "max-idle", Kind: Int, Unit: "connections", Max: 1000000, Default: "1024", ZeroOff: true,
+				slot: value(func(c *ConnectionPool) any { return &c.MaxConnections }),
+			},
+			{
+				Name: "max-idle", Kind: Int, Unit: "connections", Max: 1000000, Default: "1024", ZeroOff: true,
 				Doc:  "idle connections kept to one target; 0 keeps none",
-				slot: value(func(c *ConnectionPool) any { return &c.MaxIdle })},
-			{Name: "idle-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "60", Label: "idle timeout of pooled connections",
-				Doc: "how long an idle connection is kept", slot: value(func(c *ConnectionPool) any { return &c.IdleTimeout })},
-			{Name: "max-lifetime-secs", Kind: Seconds, Unit: "seconds", Max: 604800, Default: "3600", Label: "lifetime of pooled connections",
-				Doc: "how long a connection is used before a new one takes its place", slot: value(func(c *ConnectionPool) any { return &c.MaxLifetime })},
+				slot: value(func(c *ConnectionPool) any { return &c.MaxIdle }),
+			},
+			{
+				Name: "idle-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "60", Label: "idle timeout of pooled connections",
+				Doc: "how long an idle connection is kept", slot: value(func(c *ConnectionPool) any { return &c.IdleTimeout }),
+			},
+			{
+				Name: "max-lifetime-secs", Kind: Seconds, Unit: "seconds", Max: 604800, Default: "3600", Label: "lifetime of pooled connections",
+				Doc: "how long a connection is used before a new one takes its place", slot: value(func(c *ConnectionPool) any { return &c.MaxLifetime }),
+			},
 		},
 	}
 }

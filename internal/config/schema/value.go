@@ -58,11 +58,6 @@ type Value[T any] struct {
 // IsSet reports whether the value was written, inherited or filled in.
 func (v Value[T]) IsSet() bool { return v.From.IsSet() }
 
-func (v *Value[T]) origin() *Origin { return &v.From }
-
-// sourced is any *Value[T].
-type sourced interface{ origin() *Origin }
-
 // Block is embedded in every block of a Config and says where it stands.
 type Block struct {
 	From Origin // the node's name; Unset when the block was not written

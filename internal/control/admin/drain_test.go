@@ -80,8 +80,10 @@ func twoUpstreams() *fakeUpstreams {
 	return &fakeUpstreams{list: []UpstreamStatus{
 		{Name: "primary", Balancing: "round_robin", InProgress: 3, Fallback: []string{"backup"}, Targets: []TargetStatus{
 			{Address: "10.0.0.1:80", Weight: 1, State: TargetHealthy, Since: since, InProgress: 2, Probe: json.RawMessage(`{"status":200}`)},
-			{Address: "web.internal:80", Resolved: "10.0.0.2:80", Weight: 1, State: TargetUnhealthy, Cause: "connection refused",
-				Breaker: BreakerStatus{State: BreakerOpen, Since: since}},
+			{
+				Address: "web.internal:80", Resolved: "10.0.0.2:80", Weight: 1, State: TargetUnhealthy, Cause: "connection refused",
+				Breaker: BreakerStatus{State: BreakerOpen, Since: since},
+			},
 		}},
 		{Name: "backup", Targets: []TargetStatus{{Address: "10.0.1.1:80", Weight: 1, State: TargetUnknown}}},
 	}}
@@ -185,8 +187,10 @@ func TestProblems(t *testing.T) {
 		nearest string
 	}{
 		{"upstream", drain(DrainRequest{Upstream: "primry"}), 404, `there is no upstream "primry": the nearest names are "primary", "backup"`, "primary backup"},
-		{"target", drain(DrainRequest{Upstream: "primary", Target: "web:80"}), 404,
-			`there is no target of upstream "primary" named "web:80": the nearest names are "10.0.0.1:80", "web.internal:80"`, "10.0.0.1:80 web.internal:80"},
+		{
+			"target", drain(DrainRequest{Upstream: "primary", Target: "web:80"}), 404,
+			`there is no target of upstream "primary" named "web:80": the nearest names are "10.0.0.1:80", "web.internal:80"`, "10.0.0.1:80 web.internal:80",
+		},
 		{"shown", raw("GET", "/admin/upstreams?name=back", nil), 404, `there is no upstream "back": the nearest names are "backup", "primary"`, "backup primary"},
 		{"empty", drain(DrainRequest{}), 400, "upstream is missing", ""},
 		{"reason", drain(DrainRequest{Upstream: "backup", Reason: strings.Repeat("x", 1001)}), 400, "reason has 1001 bytes", ""},

@@ -58,8 +58,10 @@ func readTop(r *http.Request) (list string, window time.Duration, n int, _ *Prob
 	q := r.URL.Query()
 	list, window, n = q.Get("list"), topWindow, topDefault
 	if !slices.Contains(TopLists(), list) {
-		return "", 0, 0, &Problem{Status: http.StatusBadRequest,
-			Message: fmt.Sprintf("there is no list %q: there are %s", list, strings.Join(TopLists(), ", "))}
+		return "", 0, 0, &Problem{
+			Status:  http.StatusBadRequest,
+			Message: fmt.Sprintf("there is no list %q: there are %s", list, strings.Join(TopLists(), ", ")),
+		}
 	}
 	if text := q.Get("seconds"); text != "" {
 		seconds, err := strconv.Atoi(text)

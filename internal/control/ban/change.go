@@ -134,8 +134,10 @@ func (k *Keeper) Unban(q admin.UnbanRequest, by admin.Actor) (r admin.UnbanResul
 	}
 	r.Bans = show(list)
 	for _, b := range list {
-		k.opt.Events.Emit(event.Event{Kind: event.KindBan, Client: b.entry.Prefix().String(), From: "banned", To: "free",
-			Cause: "lifted by " + by.String(), Detail: b.story()})
+		k.opt.Events.Emit(event.Event{
+			Kind: event.KindBan, Client: b.entry.Prefix().String(), From: "banned", To: "free",
+			Cause: "lifted by " + by.String(), Detail: b.story(),
+		})
 	}
 	for _, p := range prefixes {
 		if e := k.opt.Table.Find(p.Addr()); e != nil && e.Prefix().Bits() <= p.Bits() {

@@ -177,8 +177,10 @@ func (k *Keeper) removeLocked(list []*ban) {
 func (k *Keeper) expired(list []*ban) {
 	sortBans(list)
 	for _, b := range list {
-		k.opt.Events.Emit(event.Event{Kind: event.KindBan, Client: b.entry.Prefix().String(), From: "banned", To: "free",
-			Cause: "its time is over", Detail: b.story()})
+		k.opt.Events.Emit(event.Event{
+			Kind: event.KindBan, Client: b.entry.Prefix().String(), From: "banned", To: "free",
+			Cause: "its time is over", Detail: b.story(),
+		})
 	}
 }
 

@@ -111,8 +111,10 @@ func TestRequestOnTheWire(t *testing.T) {
 		want  string
 	}{
 		{Check{}, "GET / HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: sentinel-probe\r\nConnection: close\r\n\r\n"},
-		{Check{Method: "HEAD", Path: "/up?a=%20b", Host: "known.test", Headers: [][2]string{{"user-agent", "me"}, {"X-A", "1"}, {"X-A", "2"}}},
-			"HEAD /up?a=%20b HTTP/1.1\r\nHost: known.test\r\nUser-Agent: me\r\nConnection: close\r\nX-A: 1\r\nX-A: 2\r\n\r\n"},
+		{
+			Check{Method: "HEAD", Path: "/up?a=%20b", Host: "known.test", Headers: [][2]string{{"user-agent", "me"}, {"X-A", "1"}, {"X-A", "2"}}},
+			"HEAD /up?a=%20b HTTP/1.1\r\nHost: known.test\r\nUser-Agent: me\r\nConnection: close\r\nX-A: 1\r\nX-A: 2\r\n\r\n",
+		},
 		{Check{Headers: [][2]string{{"host", "other.test"}}}, "GET / HTTP/1.1\r\nHost: other.test\r\nUser-Agent: sentinel-probe\r\nConnection: close\r\n\r\n"},
 		{Check{Method: "OPTIONS", Path: "*"}, "OPTIONS * HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: sentinel-probe\r\nConnection: close\r\n\r\n"},
 	} {

@@ -138,9 +138,11 @@ func servingStatus(s uint64) string {
 
 // grpcCode names a status code of gRPC (google.rpc.Code).
 func grpcCode(c int) string {
-	names := [...]string{"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+	names := [...]string{
+		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
 		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL",
-		"UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"}
+		"UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+	}
 	if c < len(names) {
 		return names[c]
 	}

@@ -147,11 +147,21 @@ func TestParseCheckResponse(t *testing.T) {
 		want uint64
 		ok   bool
 	}{
-		{prefix(""), 0, true}, {prefix("\x08\x01"), 1, true}, {prefix("\x08\x02\x08\x01"), 1, true},
-		{prefix("\x12\x02ab\x08\x01"), 1, true}, {prefix("\x1d1234\x21abcdefgh\x08\x01"), 1, true},
-		{prefix("\x08"), 0, false}, {prefix("\x12\x05ab"), 0, false}, {prefix("\x1d123"), 0, false}, {prefix("\x0b"), 0, false},
-		{prefix("\x08\x80"), 0, false}, {prefix("\x00\x01"), 0, false}, {prefix("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 0, false},
-		{[]byte{1, 0, 0, 0, 2, 8, 1}, 0, false}, {[]byte{0, 0, 0, 0, 3, 8, 1}, 0, false}, {nil, 0, false},
+		{prefix(""), 0, true},
+		{prefix("\x08\x01"), 1, true},
+		{prefix("\x08\x02\x08\x01"), 1, true},
+		{prefix("\x12\x02ab\x08\x01"), 1, true},
+		{prefix("\x1d1234\x21abcdefgh\x08\x01"), 1, true},
+		{prefix("\x08"), 0, false},
+		{prefix("\x12\x05ab"), 0, false},
+		{prefix("\x1d123"), 0, false},
+		{prefix("\x0b"), 0, false},
+		{prefix("\x08\x80"), 0, false},
+		{prefix("\x00\x01"), 0, false},
+		{prefix("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 0, false},
+		{[]byte{1, 0, 0, 0, 2, 8, 1}, 0, false},
+		{[]byte{0, 0, 0, 0, 3, 8, 1}, 0, false},
+		{nil, 0, false},
 	} {
 		got, err := parseCheckResponse(c.in)
 		if got != c.want && c.ok || (err == nil) != c.ok {

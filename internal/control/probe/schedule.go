@@ -84,8 +84,10 @@ func (p *Prober) take() *job {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	e.cancel = cancel
 	check := e.check
-	return &job{entry: e, generation: e.generation, down: down, ctx: ctx,
-		asker: asker{dialer: p.opt.Dialer, lookup: p.opt.Lookup, target: e.target, check: &check}}
+	return &job{
+		entry: e, generation: e.generation, down: down, ctx: ctx,
+		asker: asker{dialer: p.opt.Dialer, lookup: p.opt.Lookup, target: e.target, check: &check},
+	}
 }
 
 func (p *Prober) pickLocked() (e *entry, down bool) {

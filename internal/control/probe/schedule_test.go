@@ -126,8 +126,18 @@ func TestThresholdsRuleAfterwards(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	for _, c := range []struct{ results, want string }{
-		{"o", "H"}, {"x", "U"}, {"oxx", "H--"}, {"oxxx", "H--U"}, {"oxxoxx", "H-----"}, {"oxxoxxx", "H-----U"},
-		{"xo", "U-"}, {"xoo", "U-H"}, {"xoxo", "U---"}, {"xoxoo", "U---H"}, {"?x", "-U"}, {"oxx?x", "H---U"},
+		{"o", "H"},
+		{"x", "U"},
+		{"oxx", "H--"},
+		{"oxxx", "H--U"},
+		{"oxxoxx", "H-----"},
+		{"oxxoxxx", "H-----U"},
+		{"xo", "U-"},
+		{"xoo", "U-H"},
+		{"xoxo", "U---"},
+		{"xoxoo", "U---H"},
+		{"?x", "-U"},
+		{"oxx?x", "H---U"},
 	} {
 		e := newEntry(Target{Check: &Check{Healthy: 2, Unhealthy: 3}})
 		got := ""

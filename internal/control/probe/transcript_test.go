@@ -20,8 +20,10 @@ func TestTranscriptText(t *testing.T) {
 		t    Transcript
 		want string
 	}{
-		{Transcript{Kind: "http", Name: "a.test", Resolve: ms / 5, Address: one, Connect: ms * 2 / 5, Status: 503, Expected: "200", Layer: LayerAnswer, Cause: "answered 503, expected 200", Total: 12 * ms},
-			"dns 0.2ms, connect 10.0.0.1:80 0.4ms, status 503 (expected 200), 12ms"},
+		{
+			Transcript{Kind: "http", Name: "a.test", Resolve: ms / 5, Address: one, Connect: ms * 2 / 5, Status: 503, Expected: "200", Layer: LayerAnswer, Cause: "answered 503, expected 200", Total: 12 * ms},
+			"dns 0.2ms, connect 10.0.0.1:80 0.4ms, status 503 (expected 200), 12ms",
+		},
 		{Transcript{Kind: "http", OK: true, Address: one, Connect: ms, TLS: 2 * ms, TLSVersion: "TLS 1.3", Status: 200, Total: 1234 * ms}, "connect 10.0.0.1:80 1.0ms, TLS 1.3 2.0ms, status 200, 1.2s"},
 		{Transcript{Kind: "tcp", Address: one, Connect: ms / 10, Cause: "connection refused", Total: ms / 10}, "connect 10.0.0.1:80 0.1ms, connection refused, 0.1ms"},
 		{Transcript{Kind: "http", Name: "a.test", Resolve: ms, Cause: "name not found", Total: ms}, "dns 1.0ms, name not found, 1.0ms"},
@@ -37,9 +39,11 @@ func TestTranscriptText(t *testing.T) {
 
 func TestTranscriptDetails(t *testing.T) {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 5e6, time.UTC)
-	tr := Transcript{At: at, Kind: "http", Name: "a.test", Resolve: ms / 5, Address: one, Connect: ms * 2 / 5, TLS: 3 * ms, TLSVersion: "TLS 1.3",
+	tr := Transcript{
+		At: at, Kind: "http", Name: "a.test", Resolve: ms / 5, Address: one, Connect: ms * 2 / 5, TLS: 3 * ms, TLSVersion: "TLS 1.3",
 		Certificate: "CN=a\nb", Expires: at, FirstByte: 11 * ms, Status: 503, StatusLine: "HTTP/1.1 503 Busy", Expected: "200",
-		Body: "no\x00\"db\"", Layer: LayerAnswer, Cause: "answered 503, expected 200", Total: 15 * ms}
+		Body: "no\x00\"db\"", Layer: LayerAnswer, Cause: "answered 503, expected 200", Total: 15 * ms,
+	}
 	want := `probe     http, 2026-11-24T12:00:00.005Z
 dns       0.2ms   "a.test"
 connect   0.4ms   10.0.0.1:80
@@ -95,10 +99,23 @@ func TestValidate(t *testing.T) {
 		check Check
 		ok    bool
 	}{
-		{Check{}, true}, {Check{Kind: GRPC, Service: "x"}, true}, {Check{Method: "OPTIONS", Path: "*"}, true}, {Check{Path: "/a?b=c", Host: "a.test:8080"}, true},
-		{Check{Path: "a"}, false}, {Check{Path: "//a"}, false}, {Check{Path: "/a b"}, false}, {Check{Path: "/a\r\nX: y"}, false}, {Check{Path: "/ä"}, false},
-		{Check{Method: "GET /"}, false}, {Check{Host: "a b"}, false}, {Check{Host: "a\r\nX: y"}, false}, {Check{Port: 65536}, false}, {Check{Port: -1}, false},
-		{Check{Headers: [][2]string{{"X Y", "1"}}}, false}, {Check{Headers: [][2]string{{"", "1"}}}, false}, {Check{Headers: [][2]string{{"X", "1\r\nY: 2"}}}, false},
+		{Check{}, true},
+		{Check{Kind: GRPC, Service: "x"}, true},
+		{Check{Method: "OPTIONS", Path: "*"}, true},
+		{Check{Path: "/a?b=c", Host: "a.test:8080"}, true},
+		{Check{Path: "a"}, false},
+		{Check{Path: "//a"}, false},
+		{Check{Path: "/a b"}, false},
+		{Check{Path: "/a\r\nX: y"}, false},
+		{Check{Path: "/ä"}, false},
+		{Check{Method: "GET /"}, false},
+		{Check{Host: "a b"}, false},
+		{Check{Host: "a\r\nX: y"}, false},
+		{Check{Port: 65536}, false},
+		{Check{Port: -1}, false},
+		{Check{Headers: [][2]string{{"X Y", "1"}}}, false},
+		{Check{Headers: [][2]string{{"", "1"}}}, false},
+		{Check{Headers: [][2]string{{"X", "1\r\nY: 2"}}}, false},
 		{Check{Kind: 7}, false},
 	} {
 		if err := c.check.Validate(); (err == nil) != c.ok {
@@ -121,8 +138,10 @@ func TestSame(t *testing.T) {
 	pool := func() *x509.CertPool { _, p := issue(t, time.Unix(0, 0), time.Unix(1, 0)); return p }
 	trusted := pool()
 	base := func() *Check {
-		return &Check{Path: "/", Headers: [][2]string{{"A", "b"}}, Expected: []Range{{200, 200}}, BodyPattern: regexp.MustCompile("a"),
-			TLS: &tls.Config{ServerName: "a", RootCAs: trusted.Clone(), Certificates: []tls.Certificate{{Certificate: [][]byte{{1}}}}}}
+		return &Check{
+			Path: "/", Headers: [][2]string{{"A", "b"}}, Expected: []Range{{200, 200}}, BodyPattern: regexp.MustCompile("a"),
+			TLS: &tls.Config{ServerName: "a", RootCAs: trusted.Clone(), Certificates: []tls.Certificate{{Certificate: [][]byte{{1}}}}},
+		}
 	}
 	if !base().same(base()) {
 		t.Errorf("same of equal checks = false, want true")

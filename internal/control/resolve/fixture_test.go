@@ -71,7 +71,7 @@ func (z *zone) answer(q *dns.Msg, network string) *dns.Msg {
 	m.RecursionAvailable = true
 	code, ok := z.codes[key]
 	if !ok {
-		code, ok = z.codes[name]
+		code = z.codes[name]
 	}
 	switch {
 	case code == dropped:

@@ -55,8 +55,12 @@ func TestLastGoodIsKept(t *testing.T) {
 		name string
 		code int
 	}{
-		{"NXDOMAIN", dns.RcodeNameError}, {"SERVFAIL", dns.RcodeServerFailure}, {"REFUSED", dns.RcodeRefused},
-		{"timeout", dropped}, {"answer to another question", misplaced}, {"referral", referral},
+		{"NXDOMAIN", dns.RcodeNameError},
+		{"SERVFAIL", dns.RcodeServerFailure},
+		{"REFUSED", dns.RcodeRefused},
+		{"timeout", dropped},
+		{"answer to another question", misplaced},
+		{"referral", referral},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

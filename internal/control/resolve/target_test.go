@@ -117,8 +117,10 @@ func FuzzParseTargets(f *testing.F) {
 func TestParseResolvConf(t *testing.T) {
 	for _, tt := range []struct{ text, servers, search string }{
 		{"", "", ""},
-		{"nameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver 2001:db8::1\nnameserver example\n",
-			"192.0.2.1:53 [fe80::1%eth0]:53 [2001:db8::1]:53", ""},
+		{
+			"nameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver 2001:db8::1\nnameserver example\n",
+			"192.0.2.1:53 [fe80::1%eth0]:53 [2001:db8::1]:53", "",
+		},
 		{"search A.example. . b.example bad..name\n", "", "a.example. b.example."},
 		{"domain a.example\n", "", "a.example."},
 		{strings.Repeat("nameserver 192.0.2.1\n", 20), strings.TrimSpace(strings.Repeat("192.0.2.1:53 ", serversMax)), ""},

@@ -135,8 +135,10 @@ func TestResolverOverSockets(t *testing.T) {
 	z.set("a.example. A", "a.example. 1 IN A 192.0.2.1")
 	z.fail("a.example. A", truncated)
 	told := make(chan string, 16)
-	r := New(Options{Servers: []string{z.serve(t)}, TTLMin: time.Second, HostsFile: "/dev/null",
-		Changed: func(u Update) { told <- text(u) }})
+	r := New(Options{
+		Servers: []string{z.serve(t)}, TTLMin: time.Second, HostsFile: "/dev/null",
+		Changed: func(u Update) { told <- text(u) },
+	})
 	defer r.Close()
 	r.Set([]Source{web("a.example:80")})
 	r.Await(t.Context())

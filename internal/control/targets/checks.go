@@ -63,7 +63,9 @@ func (k *Keeper) judged(v probe.Verdict) {
 		if v.First && v.Healthy {
 			continue // nothing has happened
 		}
-		k.opt.Events.Emit(event.Event{Kind: event.KindHealth, Worse: !v.Healthy, Upstream: v.Upstream, Target: e.Address,
-			From: old.String(), To: verdict.String(), Cause: v.Transcript.Cause, Detail: v.Transcript.String()})
+		k.opt.Events.Emit(event.Event{
+			Kind: event.KindHealth, Worse: !v.Healthy, Upstream: v.Upstream, Target: e.Address,
+			From: old.String(), To: verdict.String(), Cause: v.Transcript.Cause, Detail: v.Transcript.String(),
+		})
 	}
 }

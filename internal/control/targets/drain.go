@@ -106,8 +106,10 @@ func (k *Keeper) watchDrains() {
 		if k.inProgress(key) > 0 || !k.settleDrain(key) {
 			continue
 		}
-		k.opt.Events.Emit(event.Event{Kind: event.KindDrain, Upstream: key.upstream, Target: key.target,
-			From: "draining", To: "drained", Cause: "its last request has ended"})
+		k.opt.Events.Emit(event.Event{
+			Kind: event.KindDrain, Upstream: key.upstream, Target: key.target,
+			From: "draining", To: "drained", Cause: "its last request has ended",
+		})
 	}
 }
 

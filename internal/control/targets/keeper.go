@@ -183,8 +183,10 @@ func (k *Keeper) tell(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-k.changes:
-			k.opt.Events.Emit(event.Event{Kind: c.Kind, Worse: c.Worse, Upstream: c.Upstream, Target: c.Target,
-				Route: c.Route, From: c.From, To: c.To, Cause: c.Cause})
+			k.opt.Events.Emit(event.Event{
+				Kind: c.Kind, Worse: c.Worse, Upstream: c.Upstream, Target: c.Target,
+				Route: c.Route, From: c.From, To: c.To, Cause: c.Cause,
+			})
 			if n := k.lost.Swap(0); n > 0 {
 				k.opt.Log.Warn("changes of upstreams were not recorded: too many at once", "count", n)
 			}

@@ -27,8 +27,10 @@ func (k *Keeper) Upstreams() []admin.UpstreamStatus {
 	}
 	list := []admin.UpstreamStatus{}
 	for _, u := range k.live.Upstreams() {
-		s := admin.UpstreamStatus{Name: u.Name, Balancing: u.Balance.String(), Panic: u.Panics(),
-			Pending: u.Gate.Pending(), Fallback: k.fallbacks(u.Name), Targets: []admin.TargetStatus{}}
+		s := admin.UpstreamStatus{
+			Name: u.Name, Balancing: u.Balance.String(), Panic: u.Panics(),
+			Pending: u.Gate.Pending(), Fallback: k.fallbacks(u.Name), Targets: []admin.TargetStatus{},
+		}
 		s.Drained, _ = k.drained(u.Name, nil)
 		weights := u.Weights()
 		for _, t := range u.Targets() {

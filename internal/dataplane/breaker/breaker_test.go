@@ -104,29 +104,51 @@ func TestTransitions(t *testing.T) {
 		{"Ready notices the time", plain, opened + "31 ready\n31 ready", []string{trip, half, "yes", "yes"}},
 		{"Allow notices the time", plain, opened + "31 allow a", []string{trip, half, "yes"}},
 		{"State notices the time", plain, opened + "31 state", []string{trip, half, "half-open"}},
-		{"one trial at once", plain, opened + "31 allow a\n31 ready\n31 allow b\n32 done a ok\n32 ready\n32 allow b",
-			[]string{trip, half, "yes", "no", "no", "yes", "yes"}},
-		{"two trials at once", two, opened + "31 allow a\n31 allow b\n31 allow c\n31 done a ignored\n31 allow c\n31 allow d",
-			[]string{trip, half, "yes", "yes", "no", "yes", "no"}},
-		{"successes close", plain, opened + "31 ok\n32 state\n32 ok\n32 state\n32 fail\n32 fail\n32 state",
-			[]string{trip, half, "half-open", "half-open>closed trials succeeded", "closed", "closed"}},
-		{"a failed trial reopens", plain, opened + "31 ok\n32 fail\n61 ready\n62 ok\n62 ok",
-			[]string{trip, half, "half-open>open a trial failed", "no", half, "half-open>closed trials succeeded"}},
-		{"an ignored trial frees its slot only", plain, opened + "31 ignored\n31 ok\n31 ignored\n31 ok",
-			[]string{trip, half, "half-open>closed trials succeeded"}},
-		{"a lost trial frees its slot after the timeout", plain, opened + "31 allow a\n60.9 allow b\n61 ready\n61 allow b\n61 allow c",
-			[]string{trip, half, "yes", "no", "yes", "yes", "no"}},
-		{"a late trial frees no other's slot", plain, opened + "31 allow a\n61 allow b\n62 done a ok\n62 allow c\n63 done b ok",
-			[]string{trip, half, "yes", "yes", "no", "half-open>closed trials succeeded"}},
-		{"a late trial that failed reopens", plain, opened + "31 allow a\n61 allow b\n62 done a fail\n63 done b ok\n63 state",
-			[]string{trip, half, "yes", "yes", "half-open>open a trial failed", "open"}},
-		{"a closed result counts in its generation only", plain, "0 allow a\n0 allow b\n" + opened + "2 done a ok\n31 ok\n31 ok\n32 fail\n32 fail\n32 done b fail\n32 state",
-			[]string{"yes", "yes", trip, half, "half-open>closed trials succeeded", "closed"}},
-		{"a trial counts in its generation only", two, opened + "31 allow a\n31 allow b\n32 done a fail\n62 ready\n62 done b fail\n62 state",
-			[]string{trip, half, "yes", "yes", "half-open>open a trial failed", half, "yes", "half-open"}},
+		{
+			"one trial at once", plain, opened + "31 allow a\n31 ready\n31 allow b\n32 done a ok\n32 ready\n32 allow b",
+			[]string{trip, half, "yes", "no", "no", "yes", "yes"},
+		},
+		{
+			"two trials at once", two, opened + "31 allow a\n31 allow b\n31 allow c\n31 done a ignored\n31 allow c\n31 allow d",
+			[]string{trip, half, "yes", "yes", "no", "yes", "no"},
+		},
+		{
+			"successes close", plain, opened + "31 ok\n32 state\n32 ok\n32 state\n32 fail\n32 fail\n32 state",
+			[]string{trip, half, "half-open", "half-open>closed trials succeeded", "closed", "closed"},
+		},
+		{
+			"a failed trial reopens", plain, opened + "31 ok\n32 fail\n61 ready\n62 ok\n62 ok",
+			[]string{trip, half, "half-open>open a trial failed", "no", half, "half-open>closed trials succeeded"},
+		},
+		{
+			"an ignored trial frees its slot only", plain, opened + "31 ignored\n31 ok\n31 ignored\n31 ok",
+			[]string{trip, half, "half-open>closed trials succeeded"},
+		},
+		{
+			"a lost trial frees its slot after the timeout", plain, opened + "31 allow a\n60.9 allow b\n61 ready\n61 allow b\n61 allow c",
+			[]string{trip, half, "yes", "no", "yes", "yes", "no"},
+		},
+		{
+			"a late trial frees no other's slot", plain, opened + "31 allow a\n61 allow b\n62 done a ok\n62 allow c\n63 done b ok",
+			[]string{trip, half, "yes", "yes", "no", "half-open>closed trials succeeded"},
+		},
+		{
+			"a late trial that failed reopens", plain, opened + "31 allow a\n61 allow b\n62 done a fail\n63 done b ok\n63 state",
+			[]string{trip, half, "yes", "yes", "half-open>open a trial failed", "open"},
+		},
+		{
+			"a closed result counts in its generation only", plain, "0 allow a\n0 allow b\n" + opened + "2 done a ok\n31 ok\n31 ok\n32 fail\n32 fail\n32 done b fail\n32 state",
+			[]string{"yes", "yes", trip, half, "half-open>closed trials succeeded", "closed"},
+		},
+		{
+			"a trial counts in its generation only", two, opened + "31 allow a\n31 allow b\n32 done a fail\n62 ready\n62 done b fail\n62 state",
+			[]string{trip, half, "yes", "yes", "half-open>open a trial failed", half, "yes", "half-open"},
+		},
 		{"nobody's pass", plain, "0 done none fail\n0 done none fail\n0 done none fail\n0 state", []string{"closed"}},
-		{"snapshots", plain, "0 snapshot\n1 fail\n1 snapshot\n1 fail\n1 fail\n2 snapshot\n31 snapshot",
-			[]string{"{closed 0s  0 0s}", "{closed 0s  1 0s}", trip, "{open 1s 3 failures in a row 0 31s}", half, "{half-open 31s its time was over 0 0s}"}},
+		{
+			"snapshots", plain, "0 snapshot\n1 fail\n1 snapshot\n1 fail\n1 fail\n2 snapshot\n31 snapshot",
+			[]string{"{closed 0s  0 0s}", "{closed 0s  1 0s}", trip, "{open 1s 3 failures in a row 0 31s}", half, "{half-open 31s its time was over 0 0s}"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, script(t, test.cfg, test.steps)); diff != "" {
@@ -158,9 +180,11 @@ func TestShares(t *testing.T) {
 		{"failures when only slow calls matter", slow, "0 fail\n0 fail\n0 fail\n0 fail\n0 fail", nil},
 		{"a slow trial fails", slow, "0 slow\n0 slow\n0 slow\n0 slow\n30 slow\n60 ok", []string{
 			"closed>open 100 % of 4 calls were slow", "open>half-open its time was over", "half-open>open a trial was slow",
-			"open>half-open its time was over", "half-open>closed trials succeeded"}},
+			"open>half-open its time was over", "half-open>closed trials succeeded",
+		}},
 		{"closing forgets", brief, "0 slow\n0 slow\n0 slow\n0 slow\n1 ok\n1 slow\n1 slow\n1 slow\n1 state", []string{
-			"closed>open 100 % of 4 calls were slow", "open>half-open its time was over", "half-open>closed trials succeeded", "closed"}},
+			"closed>open 100 % of 4 calls were slow", "open>half-open its time was over", "half-open>closed trials succeeded", "closed",
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, script(t, test.cfg, test.steps)); diff != "" {

@@ -36,11 +36,15 @@ func TestIdentifyClient(t *testing.T) {
 		for _, line := range test.lines {
 			start := len(head.Buf)
 			head.Buf = append(head.Buf, line...)
-			head.Fields = append(head.Fields, message.Field{ID: message.FieldXForwardedFor,
-				Value: message.Span{Start: uint16(start), End: uint16(len(head.Buf))}})
+			head.Fields = append(head.Fields, message.Field{
+				ID:    message.FieldXForwardedFor,
+				Value: message.Span{Start: uint16(start), End: uint16(len(head.Buf))},
+			})
 		}
-		x := &exchange{request: request{trusted: test.trusted, s: &snapshot.Snapshot{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
-			req: &message.Request{Head: head, Client: &message.Client{Addr: netip.AddrPortFrom(addr, 1), Text: []byte(peer)}}}}
+		x := &exchange{request: request{
+			trusted: test.trusted, s: &snapshot.Snapshot{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+			req: &message.Request{Head: head, Client: &message.Client{Addr: netip.AddrPortFrom(addr, 1), Text: []byte(peer)}},
+		}}
 		x.identifyClient()
 		if x.client.String() != test.want || string(x.clientText) != test.want {
 			t.Errorf("client behind %q (trusted: %v) = %v, %q, want %s", test.lines, test.trusted, x.client, x.clientText, test.want)

@@ -5,8 +5,10 @@ var rows = buildRows()
 
 func buildRows() [Count]Row {
 	t := [Count]Row{None: {Name: "None", Label: "none", Code: "-", Text: "none"}}
-	for _, part := range []map[Kind]Row{clientRequestRows(), clientConductRows(), upstreamConnectRows(),
-		upstreamResponseRows(), upstreamCapacityRows(), selfRows()} {
+	for _, part := range []map[Kind]Row{
+		clientRequestRows(), clientConductRows(), upstreamConnectRows(),
+		upstreamResponseRows(), upstreamCapacityRows(), selfRows(),
+	} {
 		for k, r := range part {
 			t[k] = r
 		}

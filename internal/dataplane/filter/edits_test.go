@@ -130,8 +130,10 @@ func TestCompileEditsErrors(t *testing.T) {
 
 func TestApplyAllocatesNothing(t *testing.T) {
 	e, err := CompileEdits([]Edit{
-		{Remove, "A", ""}, {Rename, "B", "C"},
-		{Set, "X-Real", "${client_ip} ${header:D}"}, {Add, "X-Route", "${route}"},
+		{Remove, "A", ""},
+		{Rename, "B", "C"},
+		{Set, "X-Real", "${client_ip} ${header:D}"},
+		{Add, "X-Route", "${route}"},
 	})
 	if err != nil {
 		t.Fatal(err)

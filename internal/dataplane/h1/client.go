@@ -40,8 +40,10 @@ type Client struct {
 
 // NewClient returns a client over an open connection.
 func NewClient(nc *netio.Conn, l *ClientLimits) *Client {
-	return &Client{Net: nc, interimMax: l.InterimMax,
-		lim: limits{headBytesMax: l.HeadBytesMax, fieldsMax: l.FieldsMax}}
+	return &Client{
+		Net: nc, interimMax: l.InterimMax,
+		lim: limits{headBytesMax: l.HeadBytesMax, fieldsMax: l.FieldsMax},
+	}
 }
 
 // Room implements netio.Room: a buffer is borrowed when the first bytes of the response are

@@ -123,8 +123,10 @@ func partOf(kind string) Part {
 
 // String returns the part as the configuration writes it, without a name.
 func (p Part) String() string {
-	names := [...]string{PartClient: "client_ip", PartHeader: "header", PartCookie: "cookie", PartPath: "path",
-		PartRoute: "route", PartHost: "host", PartMethod: "method", PartListener: "listener"}
+	names := [...]string{
+		PartClient: "client_ip", PartHeader: "header", PartCookie: "cookie", PartPath: "path",
+		PartRoute: "route", PartHost: "host", PartMethod: "method", PartListener: "listener",
+	}
 	if p == 0 || int(p) >= len(names) {
 		return "unknown"
 	}

@@ -111,8 +111,10 @@ func TestEjection(t *testing.T) {
 		{"well from its end on, not from when that was noticed", "0 a fail 3\n20 a fail 3", []string{out, ended, out}},
 		{"returned", "0 a fail 3\n1 a return\n1 a ejected\n1 a return\n2 a fail 3", []string{out, "a returned: it was returned", "false", out2}},
 		{"return when it is over", "0 a fail 3\n10 a return", []string{out, ended}},
-		{"closed", "0 a fail 3\n1 a close\n1 a ejected\n2 b fail 3\n2 a fail 9\n3 a close\n20 a ejected",
-			[]string{out, "false", "b ejected 10s (level 1): 3 failures in a row", "false"}},
+		{
+			"closed", "0 a fail 3\n1 a close\n1 a ejected\n2 b fail 3\n2 a fail 9\n3 a close\n20 a ejected",
+			[]string{out, "false", "b ejected 10s (level 1): 3 failures in a row", "false"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, script(t, plain, Config{}, 2, test.steps)); diff != "" {
@@ -142,13 +144,19 @@ func TestCap(t *testing.T) {
 		{"no percentage", percent(0), 2, "0 a fail 3", []string{"a refused: 3 failures in a row"}},
 		{"half of three", percent(50), 3, "0 a fail 3\n0 b fail 3\n0 b ejected", []string{out, refused, "false"}},
 		{"all of two", percent(100), 2, "0 a fail 3\n0 b fail 3", []string{out, "b ejected 10s (level 1): 3 failures in a row"}},
-		{"told once", percent(50), 2, "0 a fail 3\n0 b fail 30\n9 b fail 3\n10 b fail 3\n11 b return\n12 a fail 3\n13 b fail 3",
-			[]string{out, refused, ended, "b ejected 10s (level 1): 3 failures in a row", "b returned: it was returned", out2, refused}},
-		{"told again after an ejection without", percent(1), 2, "0 a fail 3\n0 b fail 3\n9 b fail 3\n10 b ok\n10 a fail 3\n18 b fail 3\n28 b fail 3",
-			[]string{out, refused, ended, out2, refused}},
+		{
+			"told once", percent(50), 2, "0 a fail 3\n0 b fail 30\n9 b fail 3\n10 b fail 3\n11 b return\n12 a fail 3\n13 b fail 3",
+			[]string{out, refused, ended, "b ejected 10s (level 1): 3 failures in a row", "b returned: it was returned", out2, refused},
+		},
+		{
+			"told again after an ejection without", percent(1), 2, "0 a fail 3\n0 b fail 3\n9 b fail 3\n10 b ok\n10 a fail 3\n18 b fail 3\n28 b fail 3",
+			[]string{out, refused, ended, out2, refused},
+		},
 		{"an ejection that is over makes room unasked", percent(50), 2, "0 a fail 3\n10 b fail 3", []string{out, ended, "b ejected 10s (level 1): 3 failures in a row"}},
-		{"a smaller group", percent(50), 4, "0 a fail 3\n1 b fail 3\n2 b size 2\n2 b ejected\n2 a ejected",
-			[]string{out, "b ejected 10s (level 1): 3 failures in a row", "a returned: too many of the upstream were ejected", "true", "false"}},
+		{
+			"a smaller group", percent(50), 4, "0 a fail 3\n1 b fail 3\n2 b size 2\n2 b ejected\n2 a ejected",
+			[]string{out, "b ejected 10s (level 1): 3 failures in a row", "a returned: too many of the upstream were ejected", "true", "false"},
+		},
 		{"a group that shrinks to one", percent(50), 2, "0 a fail 3\n1 a size 1\n2 a ejected", []string{out, "a returned: too many of the upstream were ejected", "false"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -166,17 +174,37 @@ func TestConfigure(t *testing.T) {
 		steps     string
 		want      []string
 	}{
-		{"no form on ends an ejection", plain, Config{MaxEjectedPercent: 50}, "0 a fail 3\n1 a configure\n1 a ejected\n1 a fail 9\n1 a gateway 9\n1 a ejected",
-			[]string{out, "a returned: nothing ejects it any more", "false", "false"}},
-		{"no percentage ends an ejection", plain, Config{ConsecutiveFailures: 3}, "0 a fail 3\n1 a configure\n1 a ejected",
-			[]string{out, "a returned: too many of the upstream were ejected", "false"}},
+		{
+			"no form on ends an ejection", plain,
+			Config{MaxEjectedPercent: 50},
+			"0 a fail 3\n1 a configure\n1 a ejected\n1 a fail 9\n1 a gateway 9\n1 a ejected",
+			[]string{out, "a returned: nothing ejects it any more", "false", "false"},
+		},
+		{
+			"no percentage ends an ejection", plain,
+			Config{ConsecutiveFailures: 3},
+			"0 a fail 3\n1 a configure\n1 a ejected",
+			[]string{out, "a returned: too many of the upstream were ejected", "false"},
+		},
 		{"an ejection stays", plain, Config{ConsecutiveFailures: 9, MaxEjectedPercent: 50}, "0 a fail 3\n1 a configure\n1 a ejected\n1 a until", []string{out, "true", "10s"}},
-		{"a run stays", plain, Config{ConsecutiveFailures: 4, MaxEjectedPercent: 50}, "0 a fail 2\n0 a configure\n0 a fail\n0 a ejected\n0 a fail",
-			[]string{"false", "a ejected 30s (level 1): 4 failures in a row"}},
-		{"failures are off", Config{ConsecutiveGatewayErrors: 2, MaxEjectedPercent: 50}, plain, "0 a fail 9\n0 a gateway\n0 a fail 9\n0 a gateway",
-			[]string{"a ejected 30s (level 1): 2 gateway errors in a row"}},
-		{"gateway errors are off", Config{ConsecutiveFailures: 2, MaxEjectedPercent: 50}, plain, "0 a gateway 9\n0 a fail\n0 a gateway\n0 a fail\n0 a ejected\n0 a fail",
-			[]string{"false", "a ejected 30s (level 1): 2 failures in a row"}},
+		{
+			"a run stays", plain,
+			Config{ConsecutiveFailures: 4, MaxEjectedPercent: 50},
+			"0 a fail 2\n0 a configure\n0 a fail\n0 a ejected\n0 a fail",
+			[]string{"false", "a ejected 30s (level 1): 4 failures in a row"},
+		},
+		{
+			"failures are off",
+			Config{ConsecutiveGatewayErrors: 2, MaxEjectedPercent: 50},
+			plain, "0 a fail 9\n0 a gateway\n0 a fail 9\n0 a gateway",
+			[]string{"a ejected 30s (level 1): 2 gateway errors in a row"},
+		},
+		{
+			"gateway errors are off",
+			Config{ConsecutiveFailures: 2, MaxEjectedPercent: 50},
+			plain, "0 a gateway 9\n0 a fail\n0 a gateway\n0 a fail\n0 a ejected\n0 a fail",
+			[]string{"false", "a ejected 30s (level 1): 2 failures in a row"},
+		},
 		{"one is a run", Config{ConsecutiveFailures: 1, MaxEjectedPercent: 50}, plain, "0 a fail", []string{"a ejected 30s (level 1): a failure"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -53,8 +53,8 @@ func TestStateOutlivesReloads(t *testing.T) {
 	f := newFixture(t, Settings{PanicPercent: 50}, 1)
 	f.targets[0].SetVerdict(Unhealthy, 0)
 	f.Refresh(0)
+	f.next(Settings{PanicPercent: 50})
 	last := f.next(Settings{PanicPercent: 50})
-	last = f.next(Settings{PanicPercent: 50})
 	f.targets[0].SetVerdict(Healthy, 0)
 	last.Refresh(0)
 	var told []string

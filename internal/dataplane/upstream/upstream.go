@@ -183,8 +183,10 @@ func (u *Upstream) Recovered(e *Endpoint, now time.Duration) {
 // the first in a while.
 func (u *Upstream) Refused(now time.Duration) {
 	if u.full.again(now) && u.notify != nil {
-		u.notify(Change{Kind: "queue", Upstream: u.Name, From: "room", To: "full", Worse: true,
-			Cause: fmt.Sprintf("%d requests in progress, %d wait", u.Gate.InProgress(), u.Gate.Pending())})
+		u.notify(Change{
+			Kind: "queue", Upstream: u.Name, From: "room", To: "full", Worse: true,
+			Cause: fmt.Sprintf("%d requests in progress, %d wait", u.Gate.InProgress(), u.Gate.Pending()),
+		})
 	}
 }
 

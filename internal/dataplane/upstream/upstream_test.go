@@ -292,8 +292,10 @@ func BenchmarkChoice(b *testing.B) {
 			var targets []*Target
 			for i := range 100 {
 				name := fmt.Sprint("t", i)
-				targets = append(targets, &Target{Endpoint: NewEndpoint(name, name, nil, m.Target(name)), Weight: 1,
-					Breaker: breaker.New(breaker.Config{FailureThreshold: 5, SuccessThreshold: 2, Timeout: time.Second, HalfOpenMax: 1}, nil)})
+				targets = append(targets, &Target{
+					Endpoint: NewEndpoint(name, name, nil, m.Target(name)), Weight: 1,
+					Breaker: breaker.New(breaker.Config{FailureThreshold: 5, SuccessThreshold: 2, Timeout: time.Second, HalfOpenMax: 1}, nil),
+				})
 			}
 			u.SetTargets(targets, 0)
 			c := new(Choice)

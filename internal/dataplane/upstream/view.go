@@ -71,8 +71,10 @@ func (v *view) state() state {
 
 // change describes a change of the upstream's state.
 func (u *Upstream) change(from, to state, usable, all int) Change {
-	c := Change{Kind: "panic", Upstream: u.Name, From: from.String(), To: to.String(), Worse: to > from,
-		Cause: fmt.Sprintf("%d of %d targets usable", usable, all)}
+	c := Change{
+		Kind: "panic", Upstream: u.Name, From: from.String(), To: to.String(), Worse: to > from,
+		Cause: fmt.Sprintf("%d of %d targets usable", usable, all),
+	}
 	if to == statePanic {
 		c.Cause += fmt.Sprintf(", below %d percent: all are used", u.PanicPercent)
 	}

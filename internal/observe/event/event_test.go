@@ -43,8 +43,10 @@ func TestLine(t *testing.T) {
 		e    Event
 		want string
 	}{
-		{Event{Kind: KindHealth, Worse: true, Upstream: "a", Target: "10.0.0.1:80", From: "healthy", To: "unhealthy", Cause: "connection refused"},
-			`WARN target unhealthy, upstream="a", target="10.0.0.1:80", from="healthy", to="unhealthy", cause="connection refused"`},
+		{
+			Event{Kind: KindHealth, Worse: true, Upstream: "a", Target: "10.0.0.1:80", From: "healthy", To: "unhealthy", Cause: "connection refused"},
+			`WARN target unhealthy, upstream="a", target="10.0.0.1:80", from="healthy", to="unhealthy", cause="connection refused"`,
+		},
 		{Event{Kind: KindHealth, Upstream: "a", Target: "10.0.0.1:80", To: "healthy"}, `INFO target healthy, upstream="a", target="10.0.0.1:80", to="healthy"`},
 		{Event{Kind: KindBreaker, Worse: true, Target: "t", To: "open", Cause: "5 failures"}, `WARN breaker open, target="t", to="open", cause="5 failures"`},
 		{Event{Kind: KindEjection, Worse: true, To: "ejected"}, `WARN target ejected, to="ejected"`},

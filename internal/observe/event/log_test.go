@@ -38,8 +38,16 @@ func TestSince(t *testing.T) {
 		limit int
 		want  string
 	}{
-		{0, 0, "3 4 5 6 "}, {2, 0, "3 4 5 6 "}, {3, 0, "4 5 6 "}, {5, 0, "6 "}, {6, 0, ""}, {7, 0, ""}, {math.MaxUint64, 3, ""},
-		{0, 2, "3 4 "}, {4, 1, "5 "}, {4, 9, "5 6 "},
+		{0, 0, "3 4 5 6 "},
+		{2, 0, "3 4 5 6 "},
+		{3, 0, "4 5 6 "},
+		{5, 0, "6 "},
+		{6, 0, ""},
+		{7, 0, ""},
+		{math.MaxUint64, 3, ""},
+		{0, 2, "3 4 "},
+		{4, 1, "5 "},
+		{4, 9, "5 6 "},
 	} {
 		if got := seqs(l.Since(c.seq, c.limit)); got != c.want {
 			t.Errorf("Since(%d, %d) = %s, want %s", c.seq, c.limit, got, c.want)

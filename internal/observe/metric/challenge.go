@@ -27,9 +27,15 @@ func collectChallenges(v *view, e emitter) {
 		outcome string
 		count   uint64
 	}{
-		{"issued", n.Issued.Load()}, {"refused", n.Refused.Load()}, {"passed", n.Passed.Load()},
-		{"solved", n.Solved.Load()}, {"waited", n.Waited.Load()}, {"early", n.Early.Load()},
-		{"replayed", n.Replayed.Load()}, {"failed", n.Failed.Load()}, {"looped", n.Looped.Load()},
+		{"issued", n.Issued.Load()},
+		{"refused", n.Refused.Load()},
+		{"passed", n.Passed.Load()},
+		{"solved", n.Solved.Load()},
+		{"waited", n.Waited.Load()},
+		{"early", n.Early.Load()},
+		{"replayed", n.Replayed.Load()},
+		{"failed", n.Failed.Load()},
+		{"looped", n.Looped.Load()},
 	} {
 		e.counter(float64(c.count), c.outcome)
 	}
