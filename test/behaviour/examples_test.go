@@ -275,6 +275,8 @@ var beyondFull = map[string]bool{
 	"upstream.retry-budget": true,
 	// edge.kdl shows these
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
+	"security": true, "listener.security": true, "route.security": true,
+	"access": true, "listener.access": true, "route.access": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
 
@@ -334,6 +336,7 @@ func note(nodes []*kdl.Node, names map[string]bool) {
 // TestPagesHoldValidConfigurations loads what the pages show as KDL.
 func TestPagesHoldValidConfigurations(t *testing.T) {
 	block := regexp.MustCompile("(?s)```kdl\n(.*?)```")
+	file := regexp.MustCompile(`-file "([a-z-]+\.txt)"`)
 	pages, _ := filepath.Glob(filepath.Join(repository, "*.md"))
 	more, _ := filepath.Glob(filepath.Join(repository, "docs", "*.md"))
 	found := 0
@@ -347,6 +350,11 @@ func TestPagesHoldValidConfigurations(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.kdl")
 			if err := os.WriteFile(path, m[1], 0o600); err != nil {
 				t.Fatal(err)
+			}
+			for _, f := range file.FindAllSubmatch(m[1], -1) { // files beside the configuration
+				if err := os.WriteFile(filepath.Join(filepath.Dir(path), string(f[1])), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if _, _, err := lifecycle.Check(path); err != nil {
 				t.Errorf("%s holds a configuration that isn't valid: %v\n%s", page, err, m[1])

@@ -181,15 +181,27 @@ func TestScriptOffLink(t *testing.T) {
 	p.run("Emulation.setScriptExecutionDisabled", map[string]any{"value": true})
 	p.open(s.URL + "/shop?a=1&b=2")
 	p.until("One moment, please", "")
-	shown, err := p.eval("document.documentElement.outerHTML")
-	link := regexp.MustCompile(`<a href="([^"]*)"`).FindStringSubmatch(shown)
-	if link == nil {
-		t.Fatalf("no link in %s, %v", shown, err)
-	}
+	link := p.link()
 	p.open(s.URL + html.UnescapeString(link[1]))
 	p.until("A little longer, please", "")
 	p.until(welcome, s.URL+"/shop?a=1&b=2")
 	s.counted(t, 1, 0, 1, 0)
+}
+
+// link waits until the page, which may still be loading, shows a link, and returns where it
+// leads to.
+func (p *tab) link() []string {
+	p.t.Helper()
+	anchor := regexp.MustCompile(`<a href="([^"]*)"`)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		shown, err := p.eval("document.documentElement.outerHTML")
+		if link := anchor.FindStringSubmatch(shown); link != nil {
+			return link
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("no link in %s, %v", shown, err)
+		}
+	}
 }
 
 // TestWithoutWorker solves on the page's own thread.
