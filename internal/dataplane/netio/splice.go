@@ -82,40 +82,43 @@ func Transfer(dst, src *Conn, n int64, wait Patience) (total int64, readErr, wri
 	return total, nil, nil
 }
 
-// batch makes the kernel wake a transfer only when many bytes are there.
+// batch makes the kernel wake a transfer only when many bytes are there. The last of them
+// are moved without: what is waited for must still be to come.
 type batch struct {
-	src  *Conn
-	size int64 // bytes that are waited for; 0 once there is no batching
+	src *Conn
+	on  bool
 }
 
 func newBatch(src *Conn, n int64) batch {
 	b := batch{src: src}
 	if src.tcp != nil && n >= 2*batchBytes {
-		b.want(batchBytes)
+		b.set(true)
 	}
 	return b
 }
 
-// want sets for how many bytes the kernel wakes us.
-func (b *batch) want(n int64) {
-	b.size = n
-	unix.SetsockoptInt(int(b.src.fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, int(max(n, 1)))
+// set begins or ends batching.
+func (b *batch) set(on bool) {
+	b.on = on
+	low := 1
+	if on {
+		low = batchBytes
+	}
+	unix.SetsockoptInt(int(b.src.fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, low)
 }
 
 // next returns how many of the bytes left to move at once.
 func (b *batch) next(left int64) int64 {
-	if b.size == 0 {
-		return left
+	if b.on && left > batchBytes {
+		return left - batchBytes
 	}
-	if left < b.size {
-		b.want(left)
-	}
-	return min(left, b.size)
+	b.end()
+	return left
 }
 
 // deadline returns the earlier of at and the end of our patience.
 func (b *batch) deadline(at time.Duration) time.Duration {
-	if b.size == 0 {
+	if !b.on {
 		return at
 	}
 	return min(at, b.src.clock.Now()+batchPatience)
@@ -123,16 +126,16 @@ func (b *batch) deadline(at time.Duration) time.Duration {
 
 // impatient ends batching after a wait that was too long, and reports whether there was any.
 func (b *batch) impatient() bool {
-	if b.size == 0 {
+	if !b.on {
 		return false
 	}
-	b.want(0)
+	b.set(false)
 	return true
 }
 
 func (b *batch) end() {
-	if b.size > 0 {
-		b.want(0)
+	if b.on {
+		b.set(false)
 	}
 }
 
