@@ -228,6 +228,9 @@ func (c *run) summary(s *stage) string {
 	lines := make(map[string]*line)
 	var order []string
 	for _, e := range c.proxy.changes(s.event) {
+		if e.Kind == "reload" { // one a second all along
+			continue
+		}
 		name := "upstream"
 		for _, o := range c.origins {
 			if o.address == e.Target {

@@ -64,7 +64,7 @@ upstreams {
             down-interval-secs %[10]g
         }
         passive-health { ejection-secs 1; max-ejection-secs 3 }
-        circuit-breaker { timeout-secs 30 }
+        circuit-breaker { timeout-secs 10 }
     }
 }
 observability { metrics { address %[3]q }; logging { access-log { enabled #false } } }
