@@ -79,7 +79,7 @@ type Upstream struct {
 type Target struct {
 	Address string `json:"address"`
 	Weight  int64  `json:"weight"`
-	State   string `json:"state"` // "up", "down" or "unchecked"
+	State   string `json:"state"` // as in TargetStatus, with its breaker's where that isn't closed
 }
 
 // Config is the effective configuration.

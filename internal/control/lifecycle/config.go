@@ -145,7 +145,7 @@ func upstreamsOf(c *schema.Config) []admin.Upstream {
 	for _, u := range c.Upstreams {
 		up := admin.Upstream{Name: u.Name.V, Targets: []admin.Target{}}
 		for _, t := range u.Targets {
-			up.Targets = append(up.Targets, admin.Target{Address: t.Address.V, Weight: t.Weight.V, State: "unchecked"})
+			up.Targets = append(up.Targets, admin.Target{Address: t.Address.V, Weight: t.Weight.V, State: admin.TargetUnknown})
 		}
 		all = append(all, up)
 	}

@@ -65,7 +65,7 @@ func (p *Process) Status() admin.Status {
 	}
 	s.Ready = len(s.Reasons) == 0
 	if current != nil {
-		s.Upstreams = current.Upstreams
+		s.Upstreams = p.upstreams(current.Upstreams)
 		s.Routes = slices.Clone(current.Routes)
 		p.addTraffic(s.Routes, since)
 	}
@@ -115,4 +115,25 @@ func (p *Process) Config() admin.Config {
 		c.Text = current.Show()
 	}
 	return c
+}
+
+// upstreams returns the upstreams with the state of each target now; configured are those of
+// the configuration, whose targets nobody has looked at.
+func (p *Process) upstreams(configured []admin.Upstream) []admin.Upstream {
+	if p.opt.Upstreams == nil {
+		return configured
+	}
+	var all []admin.Upstream
+	for _, u := range p.opt.Upstreams.Upstreams() {
+		up := admin.Upstream{Name: u.Name, Targets: []admin.Target{}}
+		for _, t := range u.Targets {
+			state := t.State
+			if t.Breaker.State != "" && t.Breaker.State != admin.BreakerClosed {
+				state += ", breaker " + t.Breaker.State
+			}
+			up.Targets = append(up.Targets, admin.Target{Address: t.Address, Weight: int64(t.Weight), State: state})
+		}
+		all = append(all, up)
+	}
+	return all
 }

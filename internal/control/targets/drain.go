@@ -34,7 +34,7 @@ func (k *Keeper) Drain(name, target string, undo bool, by admin.Actor, reason st
 			}
 		}
 	} else if !before {
-		k.mu.drains[key] = &drain{by: by, reason: reason}
+		k.mu.drains[key] = &drain{by: by, reason: reason, settled: k.inProgress(key) == 0}
 	}
 	_, whole := k.mu.drains[drainKey{upstream: name}]
 	k.mu.Unlock()
