@@ -11,8 +11,12 @@ import (
 func TestUpstreamConnectionMetrics(t *testing.T) {
 	o := origin.Start(t, origin.OK(2))
 	p := start(t, "", forward(o, "", ""))
+	client := p.dial() // the next request of a connection is read when the upstream's is back in the pool
 	for range 3 {
-		p.do("GET", "/")
+		client.Send(ask)
+		if r, err := client.ReadFinalResponse("GET"); err != nil || r.Status != 200 {
+			t.Fatalf("GET = %d %v", r.Status, err)
+		}
 	}
 	for _, want := range []string{
 		`sentinel_upstream_connections_opened_total{upstream="u"} 1`,

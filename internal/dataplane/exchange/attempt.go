@@ -255,8 +255,12 @@ func (x *exchange) abandonContent() {
 }
 
 // preferClient picks which of two failures of one upload to report: what the client did
-// wrong explains the upstream's reaction.
+// wrong explains the upstream's reaction, and a wait that was interrupted says only that the
+// pump has failed.
 func preferClient(pump, read error) error {
+	if read == netio.ErrInterrupted {
+		return pump
+	}
 	if k, ok := pump.(fault.Kind); ok && k.Side() == fault.SideClient {
 		return pump
 	}
