@@ -41,10 +41,12 @@ func sourcesOf(cfg *schema.Config) []resolve.Source {
 }
 
 func sourceOf(s compile.Source) resolve.Source {
-	kinds := map[compile.SourceKind]resolve.Kind{
-		compile.Literal: resolve.Literal, compile.Name: resolve.Name, compile.Service: resolve.Service, compile.File: resolve.File,
-	}
 	return resolve.Source{Upstream: s.Upstream, Kind: kinds[s.Kind], Value: s.Value, Weight: s.Weight}
+}
+
+// kinds are the kinds of sources as the resolver knows them.
+var kinds = [...]resolve.Kind{
+	compile.Literal: resolve.Literal, compile.Name: resolve.Name, compile.Service: resolve.Service, compile.File: resolve.File,
 }
 
 // question is what a source asks for, whichever upstream it belongs to.

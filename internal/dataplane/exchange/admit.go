@@ -53,24 +53,16 @@ func (x *exchange) charge(limits []*snapshot.RateLimit) {
 
 // count makes the request one of those in progress.
 func (x *exchange) count() bool {
-	if x.requests[0] = x.s.Requests; !enter(x.requests[0]) {
-		x.requests[0] = nil
-		return false
-	}
-	if x.requests[1] = x.ln.Requests; !enter(x.requests[1]) {
-		x.requests[1] = nil
-		return false
+	for i, g := range [...]*queue.Gate{x.s.Requests, x.ln.Requests} {
+		if g == nil {
+			continue
+		}
+		if _, err := g.Enter(0, 0, queue.Normal); err != nil {
+			return false
+		}
+		x.requests[i] = g
 	}
 	return true
-}
-
-// enter passes a gate, if there is one.
-func enter(g *queue.Gate) bool {
-	if g == nil {
-		return true
-	}
-	_, err := g.Enter(0, 0, queue.Normal)
-	return err == nil
 }
 
 // uncount takes it out of them.

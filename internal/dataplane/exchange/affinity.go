@@ -6,8 +6,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
-	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/upstream"
 )
 
@@ -22,29 +22,28 @@ func (x *exchange) splitKey() uint64 {
 // affinity is the hash of the part of the request that keeps it together with others; 0
 // where there is none.
 func (x *exchange) affinity(a *upstream.Affinity) uint64 {
-	h := &x.req.Head
 	switch a.By {
+	case upstream.ByNothing:
+		return 0
 	case upstream.ByClient:
 		return xxhash.Sum64(x.clientText)
-	case upstream.ByField:
-		if i := h.FindName(a.Name); i >= 0 {
-			return xxhash.Sum64(h.FieldValue(i))
-		}
-	case upstream.ByCookie:
-		if v, ok := cookie(h, a.Name); ok {
-			return xxhash.Sum64(v)
-		}
 	case upstream.ByQuery:
-		if v, ok := parameter(h.Bytes(h.Query), a.Name); ok {
+		if v, ok := parameter(x.req.Head.Bytes(x.req.Head.Query), a.Name); ok {
 			return xxhash.Sum64(v)
 		}
-	case upstream.ByPath:
-		return xxhash.Sum64(x.matched)
-	case upstream.ByHost:
-		x.buffer.host = route.AppendHost(x.buffer.host[:0], h.Bytes(h.Authority))
-		return xxhash.Sum64(x.buffer.host)
+		return 0
 	}
-	return 0
+	v := x.KeyPart(affinityParts[a.By], a.Name)
+	if v == nil {
+		return 0
+	}
+	return xxhash.Sum64(v)
+}
+
+// affinityParts are the parts of a request that keys of rate limits may be made of, too.
+var affinityParts = [...]limit.Part{
+	upstream.ByField: limit.PartHeader, upstream.ByCookie: limit.PartCookie,
+	upstream.ByPath: limit.PartPath, upstream.ByHost: limit.PartHost,
 }
 
 // parameter returns the value of a query parameter as it stands in the query.

@@ -214,11 +214,11 @@ func (x *exchange) silence() time.Duration {
 	return x.upstream.ResponseTimeout
 }
 
-// whichDeadline tells the deadline of the exchange from that of a wait.
+// whichDeadline tells the deadline of the exchange from that of a wait that has just ended.
 func (x *exchange) whichDeadline(k fault.Kind) fault.Kind {
 	switch k {
 	case fault.UpstreamConnectTimeout, fault.UpstreamResponseTimeout, fault.UpstreamReadTimeout:
-		if x.p.opt.Clock.Now() >= x.deadline {
+		if x.at >= x.deadline {
 			return fault.RequestDeadline
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/snapshot"
 	"sentinel/internal/dataplane/transport"
@@ -65,10 +64,7 @@ func (d *duplicate) send() upstream.Outcome {
 	target := choice.Target
 	outcome := upstream.Failed
 	latency := time.Duration(0)
-	defer func() {
-		now := clock.Now()
-		choice.Done(now, max(latency, 0), outcome)
-	}()
+	defer func() { choice.Done(clock.Now(), latency, outcome) }()
 	conn, err := target.Pool.Get(transport.Want{Alive: true, Now: began, By: began + d.timeout})
 	if err != nil {
 		return outcome
@@ -84,20 +80,20 @@ func (d *duplicate) send() upstream.Outcome {
 	}
 	latency = clock.Now() - began
 	conn.Frame(d.toHead)
-	if d.drain(conn.Buffered, conn.ReadContent) == fault.None {
+	if drain(conn) == nil {
 		outcome = outcomeOf(conn.Head.Status)
 		u.Metrics.Observe(d.cell, clock.Now()-began)
 	}
 	return outcome
 }
 
-// drain reads and drops the content of the answer.
-func (d *duplicate) drain(buffered func() ([]byte, bool, error), read func([]byte) ([]byte, bool, error)) fault.Kind {
-	_, end, err := buffered()
+// drain reads and drops the content of an answer.
+func drain(conn *transport.Conn) error {
+	_, end, err := conn.Buffered()
 	buf := newCopyBuffer()
 	defer buf.free()
 	for err == nil && !end {
-		_, end, err = read(buf[:])
+		_, end, err = conn.ReadContent(buf[:])
 	}
-	return fault.Of(err)
+	return err
 }

@@ -1,9 +1,6 @@
 package upstream
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // Failover knows whether a route is served by its fallback. It lives across reloads.
 type Failover struct {
@@ -11,12 +8,10 @@ type Failover struct {
 	Notify func(Change) // must not wait
 
 	spell spell
-	used  atomic.Uint64
 }
 
 // Used takes note of a request that went to the fallback, and says so when it is the first.
 func (f *Failover) Used(from, to *Upstream, cause string, now time.Duration) {
-	f.used.Add(1)
 	if f.spell.again(now) && f.Notify != nil {
 		f.Notify(Change{Kind: "failover", Route: f.Route, Upstream: from.Name, From: from.Name, To: to.Name, Cause: cause, Worse: true})
 	}
@@ -32,6 +27,3 @@ func (f *Failover) Unused(own, fallback *Upstream, now time.Duration) {
 		})
 	}
 }
-
-// Active reports whether the fallback serves, and how many requests it has served.
-func (f *Failover) Active() (active bool, used uint64) { return f.spell.active.Load(), f.used.Load() }

@@ -16,6 +16,7 @@ type view struct {
 	policy  balance.Policy
 	again   balance.Policy // for further tries: they take no turns away
 	places  int            // requests that the targets take at once; 0 is no limit
+	usable  int            // targets that are neither unhealthy nor ejected
 	panics  bool
 	ramping bool // a target is in its slow start
 	waiting bool // a target is ejected or a breaker open: time alone can change the view
@@ -36,10 +37,10 @@ func (u *Upstream) Refresh(now time.Duration) {
 	}
 	u.setPlaces(v.places)
 	from, to := state(u.state.Swap(int32(v.state()))), v.state()
-	all, usable := len(u.mu.targets), u.usableLocked(now)
+	all := len(u.mu.targets)
 	u.mu.Unlock()
 	if from != to && u.notify != nil {
-		u.notify(u.change(from, to, usable, all))
+		u.notify(u.change(from, to, v.usable, all))
 	}
 }
 
@@ -103,13 +104,12 @@ func (u *Upstream) Tick(now time.Duration) {
 // build makes the view of the present moment.
 func (u *Upstream) build(now time.Duration) *view {
 	v := &view{}
-	eligible := 0
-	var alive []*Target // not found unhealthy, but perhaps ejected
+	var eligible, alive []*Target // all that may take requests; those not found unhealthy, but perhaps ejected
 	for _, t := range u.mu.targets {
 		if t.Weight == 0 || t.Drained() {
 			continue
 		}
-		eligible++
+		eligible = append(eligible, t)
 		if t.Verdict() == Unhealthy {
 			continue
 		}
@@ -120,11 +120,12 @@ func (u *Upstream) build(now time.Duration) *view {
 		}
 		v.targets = append(v.targets, t)
 	}
-	switch usable := len(v.targets); {
-	case usable == 0:
+	v.usable = len(v.targets)
+	switch {
+	case v.usable == 0:
 		v.targets = alive // better an ejected target than none
-	case usable*100 < u.PanicPercent*eligible:
-		v.panics, v.targets = true, u.eligibleLocked()
+	case v.usable*100 < u.PanicPercent*len(eligible):
+		v.panics, v.targets = true, eligible
 	}
 	u.weigh(v, now)
 	return v
@@ -193,25 +194,6 @@ func (u *Upstream) learned() int {
 		return a.Limit()
 	}
 	return 0
-}
-
-func (u *Upstream) eligibleLocked() []*Target {
-	var out []*Target
-	for _, t := range u.mu.targets {
-		if t.Weight > 0 && !t.Drained() {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-func (u *Upstream) usableLocked(now time.Duration) (n int) {
-	for _, t := range u.mu.targets {
-		if t.Weight > 0 && t.takes() && (t.Outlier == nil || !t.Outlier.Ejected(now)) {
-			n++
-		}
-	}
-	return n
 }
 
 // BreakerMetric is a breaker's state as the metric shows it.
