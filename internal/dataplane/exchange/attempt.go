@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"sentinel/internal/dataplane/fault"
-	"sentinel/internal/dataplane/h1"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/transport"
@@ -44,7 +43,7 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 	} else {
 		x.look()
 	}
-	conn.Net.SetReadDeadline(x.responseDeadline())
+	conn.SetReadDeadline(x.responseDeadline())
 	switch {
 	case x.hedges():
 		err = x.sendHedged()
@@ -158,40 +157,30 @@ func (x *exchange) readContent(length int) error {
 	return nil
 }
 
-// sendWhole sends head and content in one write and waits for the head of the response.
+// sendWhole sends head and content at once and waits for the head of the response.
 func (x *exchange) sendWhole() error {
-	if _, err := x.conn.Exchange(x.appendWhole()); err != nil {
+	if err := x.conn.Exchange(x.wholeRequest()); err != nil {
 		return err
 	}
 	return x.passInterims()
 }
 
-// appendWhole makes head and content one piece.
-func (x *exchange) appendWhole() []byte {
+// wholeRequest returns the request with all of its content, as it goes upstream.
+func (x *exchange) wholeRequest() *message.Outgoing {
 	framing, length := x.req.Head.Framing, int64(len(x.content))
 	trailers := x.requestTrailers()
 	if framing == message.Chunked && len(trailers) == 0 {
 		framing = message.Length
 	}
-	out := x.appendHead(x.buffer.out[:0], framing, length)
-	if framing == message.Chunked {
-		out = h1.AppendLastChunk(h1.AppendChunk(out, x.content), trailers)
-	} else {
-		out = append(out, x.content...)
-	}
-	x.buffer.out = out
-	return out
+	o := x.outgoingHead(framing, length)
+	o.Content, o.Trailers = x.content, trailers
+	return o
 }
 
-// appendHead appends the request's head as it goes upstream.
-func (x *exchange) appendHead(dst []byte, f message.Framing, length int64) []byte {
+// outgoingHead returns the request as it goes upstream, without its content.
+func (x *exchange) outgoingHead(f message.Framing, length int64) *message.Outgoing {
 	h := &x.req.Head
-	mark := len(h.Extra)
-	if token := x.upgradeToken(); token != "" {
-		h.Extra = append(h.Extra, "Connection: Upgrade\r\nUpgrade: "...)
-		h.Extra = append(h.Extra, token...)
-		h.Extra = append(h.Extra, '\r', '\n')
-	}
+	h.Extra = h.Extra[:x.extraEnd] // what an earlier try has added
 	if name := x.upstream.PassDeadline; name != "" {
 		for i := h.FindName(x.upstream.PassedLower); i >= 0; i = h.FindName(x.upstream.PassedLower) {
 			h.Fields[i].Dropped = true // the client doesn't say how much time there is
@@ -200,9 +189,11 @@ func (x *exchange) appendHead(dst []byte, f message.Framing, length int64) []byt
 		h.Extra = strconv.AppendInt(h.Extra, max(0, (x.deadline-x.sentAt).Milliseconds()), 10)
 		h.Extra = append(h.Extra, '\r', '\n')
 	}
-	dst = h1.AppendRequestHead(dst, h, x.path, h.Bytes(h.Query), f, length)
-	h.Extra = h.Extra[:mark]
-	return dst
+	x.outgoing = message.Outgoing{
+		Head: h, Path: x.path, Query: h.Bytes(h.Query), Upgrade: x.upgradeToken(), Secure: x.req.Client.Secure,
+		Framing: f, Length: length, Scratch: x.outgoing.Scratch,
+	}
+	return &x.outgoing
 }
 
 // sendStreaming sends the head, and the content beside the wait for the response: an
@@ -211,8 +202,7 @@ func (x *exchange) appendHead(dst []byte, f message.Framing, length int64) []byt
 // upstream's progress). It starts when the last byte is out.
 func (x *exchange) sendStreaming() error {
 	h := &x.req.Head
-	x.buffer.out = x.appendHead(x.buffer.out[:0], h.Framing, h.ContentLength)
-	if err := x.conn.Send(x.buffer.out); err != nil {
+	if err := x.conn.SendHead(x.outgoingHead(h.Framing, h.ContentLength)); err != nil {
 		return err
 	}
 	if a, ok := x.req.Content.(message.Asker); ok {
@@ -224,7 +214,7 @@ func (x *exchange) sendStreaming() error {
 	if x.covers {
 		during = x.deadline
 	}
-	x.conn.Net.SetReadDeadline(during)
+	x.conn.SetReadDeadline(during)
 	var pumped int64
 	pump := netio.Go(func() error { return x.pump(&pumped) })
 	err := x.conn.ReadHead()
@@ -251,7 +241,7 @@ func (x *exchange) abandonContent() {
 	if a, ok := x.req.Content.(message.Abandoner); ok {
 		a.Abandon()
 	}
-	x.conn.Net.InterruptWrites()
+	x.conn.InterruptWrites()
 }
 
 // preferClient picks which of two failures of one upload to report: what the client did
@@ -272,8 +262,6 @@ func preferClient(pump, read error) error {
 func (x *exchange) pump(moved *int64) error {
 	in := newCopyBuffer()
 	defer in.free()
-	chunked := x.req.Head.Framing == message.Chunked
-	var out []byte
 	for {
 		n, err := x.req.Content.Read(in[:])
 		if err == io.EOF {
@@ -284,32 +272,25 @@ func (x *exchange) pump(moved *int64) error {
 			err = fault.ContentTooLarge
 		}
 		if err != nil {
-			x.conn.Net.Interrupt()
+			x.conn.Interrupt()
 			return err
 		}
-		b := in[:n]
-		if chunked {
-			out = h1.AppendChunk(out[:0], b)
-			b = out
-		}
-		if _, err := x.conn.Net.Write(b); err != nil {
+		if err := x.conn.SendContent(in[:n]); err != nil {
 			return fault.UpstreamWriteFailed
 		}
 	}
-	if chunked {
-		if _, err := x.conn.Net.Write(h1.AppendLastChunk(out[:0], x.requestTrailers())); err != nil {
-			return fault.UpstreamWriteFailed
-		}
+	if err := x.conn.EndContent(x.requestTrailers()); err != nil {
+		return fault.UpstreamWriteFailed
 	}
-	x.conn.Net.SetReadDeadline(x.contentDeadline(min(x.headWait(), x.deadline-x.req.Received)))
+	x.conn.SetReadDeadline(x.contentDeadline(min(x.headWait(), x.deadline-x.req.Received)))
 	return nil
 }
 
 // passInterims relays informational responses until the final head is there.
 func (x *exchange) passInterims() error {
-	h := &x.conn.Head
+	h := x.conn.Head
 	for h.Status < 200 && h.Status != 101 {
-		x.conn.DropHopByHop()
+		h.DropHopByHop()
 		if h.Status != 100 { // we never asked for one: Expect is answered here
 			if err := x.w.Interim(h); err != nil {
 				return err

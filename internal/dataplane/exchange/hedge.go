@@ -29,10 +29,10 @@ func (x *exchange) hedges() bool {
 // another target too. It is counted as a retry and taken out of the same budget.
 func (x *exchange) sendHedged() error {
 	end := x.responseDeadline()
-	x.conn.Net.SetReadDeadline(min(x.p.opt.Clock.Now()+x.route.Retry.HedgeAfter, end))
-	_, err := x.conn.Exchange(x.appendWhole())
+	x.conn.SetReadDeadline(min(x.p.opt.Clock.Now()+x.route.Retry.HedgeAfter, end))
+	err := x.conn.Exchange(x.wholeRequest())
 	if err == fault.UpstreamResponseTimeout && !x.conn.Received() && x.p.opt.Clock.Now() < end {
-		x.conn.Net.SetReadDeadline(end)
+		x.conn.SetReadDeadline(end)
 		if h, ok := x.openHedge(end); ok {
 			err = x.race(h)
 		} else {
@@ -63,7 +63,7 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 		return nil, false
 	}
 	h.conn = conn
-	conn.Net.SetReadDeadline(end)
+	conn.SetReadDeadline(end)
 	x.tries++
 	x.upstream.Metrics.Retried()
 	return h, true
@@ -73,11 +73,8 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 // stopped; it says nothing of its target.
 func (x *exchange) race(h *hedge) error {
 	first := func() error { return x.conn.Await() }
-	second := func() error {
-		_, err := h.conn.Exchange(x.buffer.out)
-		return err
-	}
-	won, errFirst, errSecond := netio.First(first, second, x.conn.Net.Interrupt, h.conn.Net.Interrupt)
+	second := func() error { return h.conn.Exchange(&x.outgoing) } // all of the first is written
+	won, errFirst, errSecond := netio.First(first, second, x.conn.Interrupt, h.conn.Interrupt)
 	x.choice.Joined(&h.choice)
 	if won == 1 && errSecond == nil {
 		x.swap(h)

@@ -20,7 +20,7 @@ type duplicate struct {
 	cell    int
 	key     uint64
 	toHead  bool
-	request []byte
+	request *message.Outgoing
 	timeout time.Duration
 }
 
@@ -39,7 +39,7 @@ func (x *exchange) mirrorRequest() {
 	d := &duplicate{
 		p: x.p, mirror: m, metrics: x.route.Metrics, cell: x.req.Client.Cell, key: x.affinity(&m.Upstream.HashBy),
 		toHead:  x.req.Head.Method == message.MethodHead,
-		request: append([]byte(nil), x.appendWhole()...), timeout: x.deadline - x.req.Received,
+		request: x.wholeRequest().Clone(), timeout: x.deadline - x.req.Received,
 	}
 	go d.run()
 }
@@ -70,8 +70,8 @@ func (d *duplicate) send() upstream.Outcome {
 		return outcome
 	}
 	defer func() { target.Pool.Put(conn, clock.Now()) }()
-	conn.Net.SetReadDeadline(began + d.timeout)
-	_, err = conn.Exchange(d.request)
+	conn.SetReadDeadline(began + d.timeout)
+	err = conn.Exchange(d.request)
 	for err == nil && conn.Head.Status < 200 {
 		err = conn.ReadHead()
 	}

@@ -11,7 +11,7 @@ const transferBytesMin = 64 << 10
 
 // relay sends the upstream's response to the client.
 func (x *exchange) relay() error {
-	h := &x.conn.Head
+	h := x.conn.Head
 	if h.Status == 101 {
 		return x.tunnel()
 	}
@@ -51,13 +51,13 @@ func (x *exchange) relay() error {
 
 // relayRest relays the content that was not at hand with the head.
 func (x *exchange) relayRest() error {
-	if t, ok := x.w.(message.Transferrer); ok && x.conn.Left() >= transferBytesMin && t.CanTransferFrom(x.conn.Net) {
+	if t, ok := x.w.(message.Transferrer); ok && x.conn.Left() >= transferBytesMin && t.CanTransferFrom(x.conn.Net()) {
 		return x.transfer(t)
 	}
 	buf := newCopyBuffer()
 	defer buf.free()
 	for {
-		x.conn.Net.SetReadDeadline(x.contentDeadline(x.silence()))
+		x.conn.SetReadDeadline(x.contentDeadline(x.silence()))
 		content, end, err := x.conn.ReadContent(buf[:])
 		if err != nil {
 			return x.broke(err)
@@ -118,7 +118,7 @@ func (x *exchange) transfer(t message.Transferrer) error {
 	if x.covers {
 		wait.Until = x.deadline
 	}
-	moved, readErr, writeErr := t.TransferFrom(x.conn.Net, x.conn.Left(), wait)
+	moved, readErr, writeErr := t.TransferFrom(x.conn.Net(), x.conn.Left(), wait)
 	x.conn.Moved(moved)
 	x.sent += moved
 	switch {

@@ -53,6 +53,7 @@ func (x *exchange) address() {
 		x.fillVars()
 		x.route.RequestEdits.Apply(h, &x.vars)
 	}
+	x.extraEnd = len(h.Extra)
 }
 
 // addHost puts the host of an absolute-form target of a 1.0 request into Host.

@@ -23,11 +23,12 @@ import (
 type exchange struct {
 	request
 
-	vars   filter.Vars     // filled by fillVars
-	facts  challenge.Facts // filled by gatherFacts
-	local  message.Head    // of answers made here
-	entry  accesslog.Entry // cleared by finish
-	buffer struct {
+	vars     filter.Vars      // filled by fillVars
+	outgoing message.Outgoing // filled by outgoingHead
+	facts    challenge.Facts  // filled by gatherFacts
+	local    message.Head     // of answers made here
+	entry    accesslog.Entry  // cleared by finish
+	buffer   struct {
 		path, rewritten, sent, out, body, location, content, client, host []byte
 		id                                                                [32]byte
 	}
@@ -54,6 +55,7 @@ type request struct {
 	path       []byte             // canonical, then rewritten
 	matched    []byte             // canonical, as it was matched and is logged
 	id         []byte             // request id
+	extraEnd   int                // of the fields that every try adds to the head
 	deadline   time.Duration      // of the whole exchange, on the clock
 
 	covers  bool   // deadline covers the content, too
@@ -157,6 +159,7 @@ func (x *exchange) free() {
 	x.leave()
 	x.uncount()
 	x.request = request{}
+	x.outgoing = message.Outgoing{Scratch: x.outgoing.Scratch}
 	exchanges.Put(x)
 }
 

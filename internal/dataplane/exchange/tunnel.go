@@ -38,8 +38,8 @@ func (x *exchange) tunnel() error {
 	if token == "" || !ok || !x.confirms(token) {
 		return x.fail(fault.UpstreamBadUpgrade)
 	}
-	h := &x.conn.Head
-	x.conn.DropHopByHop()
+	h := x.conn.Head
+	h.DropHopByHop()
 	h.Extra = append(h.Extra[:0], "Upgrade: "...)
 	h.Extra = append(h.Extra, token...)
 	h.Extra = append(h.Extra, '\r', '\n')
@@ -55,7 +55,7 @@ func (x *exchange) tunnel() error {
 
 // confirms reports whether the response in hand upgrades to token and nothing else.
 func (x *exchange) confirms(token string) bool {
-	h := &x.conn.Head
+	h := x.conn.Head
 	i := h.Find(message.FieldUpgrade)
 	return i >= 0 && bytes.EqualFold(h.FieldValue(i), []byte(token))
 }
@@ -63,7 +63,7 @@ func (x *exchange) confirms(token string) bool {
 // pipe passes bytes both ways. A FIN is passed on and the other way goes on until its own
 // FIN or the idle timeout.
 func (x *exchange) pipe(client *netio.Conn, early []byte) {
-	up := x.conn.Net
+	up := x.conn.Net()
 	client.SetReadDeadline(0)
 	up.SetReadDeadline(0)
 	var in int64

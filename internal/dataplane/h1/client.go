@@ -107,6 +107,32 @@ func (c *Client) Send(b []byte) error {
 	return nil
 }
 
+// SendContent writes a piece of content in the request's framing. Another goroutine may wait
+// for the response meanwhile.
+func (c *Client) SendContent(b []byte, f message.Framing) error {
+	if f != message.Chunked {
+		_, err := c.Net.Write(b)
+		return err
+	}
+	o := newOutBuffer()
+	defer o.free()
+	o.b = AppendChunk(o.b[:0], b)
+	_, err := c.Net.Write(o.b)
+	return err
+}
+
+// EndContent ends content that was sent in pieces.
+func (c *Client) EndContent(f message.Framing, trailers []byte) error {
+	if f != message.Chunked {
+		return nil
+	}
+	o := newOutBuffer()
+	defer o.free()
+	o.b = AppendLastChunk(o.b[:0], trailers)
+	_, err := c.Net.Write(o.b)
+	return err
+}
+
 // ReadHead waits for the next response head: the first after Send, or the one after an
 // informational one.
 func (c *Client) ReadHead() error { return c.readHead() }
@@ -260,9 +286,6 @@ func (c *Client) Trailers() []byte {
 	}
 	return c.decoder.trailers()
 }
-
-// DropHopByHop drops the fields of the response in hand that concern the connection.
-func (c *Client) DropHopByHop() { c.Head.DropHopByHop() }
 
 // Break says that the connection can't carry another exchange.
 func (c *Client) Break() { c.broken = true }

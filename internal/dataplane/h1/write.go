@@ -6,19 +6,33 @@ import (
 	"sentinel/internal/dataplane/message"
 )
 
-// AppendRequestHead appends the head of a request for an upstream: h's method, the given
-// path and query, h's kept fields and Extra, and the framing; length counts for Length.
-func AppendRequestHead(dst []byte, h *message.Head, path, query []byte, f message.Framing, length int64) []byte {
+// AppendRequest appends a whole request, head and content in one piece.
+func AppendRequest(dst []byte, o *message.Outgoing) []byte {
+	dst = AppendRequestHead(dst, o)
+	if o.Framing == message.Chunked {
+		return AppendLastChunk(AppendChunk(dst, o.Content), o.Trailers)
+	}
+	return append(dst, o.Content...)
+}
+
+// AppendRequestHead appends the head of a request for an upstream, with its framing.
+func AppendRequestHead(dst []byte, o *message.Outgoing) []byte {
+	h := o.Head
 	dst = append(dst, h.Bytes(h.MethodAt)...)
 	dst = append(dst, ' ')
-	dst = append(dst, path...)
+	dst = append(dst, o.Path...)
 	if h.HasQuery {
 		dst = append(dst, '?')
-		dst = append(dst, query...)
+		dst = append(dst, o.Query...)
 	}
 	dst = append(dst, " HTTP/1.1\r\n"...)
 	dst = h.AppendFields(dst)
-	dst = appendFraming(dst, f, length)
+	if o.Upgrade != "" {
+		dst = append(dst, "Connection: Upgrade\r\nUpgrade: "...)
+		dst = append(dst, o.Upgrade...)
+		dst = append(dst, '\r', '\n')
+	}
+	dst = appendFraming(dst, o.Framing, o.Length)
 	return append(dst, '\r', '\n')
 }
 

@@ -30,16 +30,6 @@ type Limits struct {
 // slips through is caught by the retry on a reused connection.
 const livenessAfter = 5 * time.Millisecond
 
-// Conn is a connection lent to one exchange.
-type Conn struct {
-	h1.Client
-	Reused bool // it carried an exchange before
-
-	pool   *Pool
-	opened time.Duration
-	idle   time.Duration // since when; valid while in the pool
-}
-
 // Pool holds the connections to one target. It lives across reloads, keyed by the
 // target's upstream and address.
 type Pool struct {
@@ -107,9 +97,7 @@ func (p *Pool) Get(w Want) (*Conn, error) {
 		p.Opened()
 	}
 	nc.SetWriteTimeout(l.WriteTimeout)
-	c := &Conn{Client: *h1.NewClient(nc, &l.Client), pool: p, opened: p.clock.Now()}
-	c.Begin()
-	return c, nil
+	return newConn(p, nc, &l.Client), nil
 }
 
 // takeIdle returns the most recently used idle connection that still lives.
@@ -125,25 +113,25 @@ func (p *Pool) takeIdle(w Want) *Conn {
 		p.mu.idle[n-1] = nil
 		p.mu.idle = p.mu.idle[:n-1]
 		p.mu.Unlock()
-		if (w.Alive || w.Now-c.idle > livenessAfter) && !c.Net.Alive() {
+		if (w.Alive || w.Now-c.idle > livenessAfter) && !c.alone.Net.Alive() {
 			p.discard(c)
 			continue
 		}
 		c.Reused = true
-		c.Begin()
+		c.alone.Begin()
 		return c
 	}
 }
 
 // Put takes a connection back after its exchange: it is kept when it can carry another.
 func (p *Pool) Put(c *Conn, now time.Duration) {
-	reusable := c.Finish()
+	reusable := c.alone.Finish()
 	p.mu.Lock()
 	l := &p.mu.limits
 	keep := reusable && !p.mu.closed && len(p.mu.idle) < l.IdleMax && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)
 	if keep {
 		c.idle = now
-		c.Net.SetReadDeadline(0)
+		c.alone.Net.SetReadDeadline(0)
 		p.mu.idle = append(p.mu.idle, c)
 	}
 	p.mu.Unlock()
@@ -154,7 +142,7 @@ func (p *Pool) Put(c *Conn, now time.Duration) {
 
 // discard closes a connection.
 func (p *Pool) discard(c *Conn) {
-	c.Net.Close()
+	c.alone.Net.Close()
 	p.forget(1)
 }
 

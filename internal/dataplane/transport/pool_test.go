@@ -7,6 +7,7 @@ import (
 
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
 )
 
@@ -60,10 +61,16 @@ func newPool(t *testing.T, address string, change func(*Limits)) (*Pool, *netio.
 	return p, clock
 }
 
+// request returns a GET without content.
+func request() *message.Outgoing {
+	h := &message.Head{Buf: []byte("GET"), MethodAt: message.Span{End: 3}, Extra: []byte("Host: a\r\n")}
+	return &message.Outgoing{Head: h, Path: []byte("/")}
+}
+
 // use carries one exchange over c and gives it back.
 func use(t *testing.T, p *Pool, c *Conn) {
 	t.Helper()
-	if _, err := c.Exchange([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")); err != nil {
+	if err := c.Exchange(request()); err != nil {
 		t.Fatal(err)
 	}
 	c.Frame(false)
@@ -102,7 +109,7 @@ func TestPoolSeesClosedConnections(t *testing.T) {
 	c := get(t, p)
 	use(t, p, c)
 	(<-s.conns).Close()
-	for end := time.Now().Add(5 * time.Second); c.Net.Alive(); {
+	for end := time.Now().Add(5 * time.Second); c.Net().Alive(); {
 		if time.Now().After(end) {
 			t.Fatal("the FIN never came")
 		}
@@ -162,7 +169,7 @@ func TestPoolClosesWhatComesBack(t *testing.T) {
 func TestPoolDropsBrokenConnections(t *testing.T) {
 	p, _ := newPool(t, serve(t).ln.Addr().String(), nil)
 	c := get(t, p)
-	if _, err := c.Exchange([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")); err != nil {
+	if err := c.Exchange(request()); err != nil {
 		t.Fatal(err)
 	}
 	p.Put(c, p.clock.Now()) // its content was not read
