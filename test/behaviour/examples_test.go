@@ -21,6 +21,7 @@ const repository = "../.."
 // promise is one thing that the comments of an example say will happen.
 type promise struct {
 	listener string // "http" when empty
+	begin    string // what the connection begins with
 	request  string // method and target, then fields, each line without its end
 	content  string
 	status   int
@@ -101,6 +102,10 @@ var examples = map[string][]promise{
 		{listener: "public", request: "GET /files/a%2Fb", status: 400},
 		{listener: "internal", request: "POST /\nContent-Length: 1000001", content: strings.Repeat("x", 1000001), status: 200, has: []string{"X-Listener: internal\r\n"}},
 		{listener: "legacy", request: "GET /files//a%2Fb", status: 200, has: []string{"\nGET /files//a%2Fb "}},
+	},
+	"behind-load-balancer.kdl": {
+		{request: "GET /direct", status: 200, has: []string{"\nGET /direct ", "X-Forwarded-For: 127.0.0.1\r\n"}},
+		{begin: "PROXY TCP4 192.0.2.7 198.51.100.1 1 80\r\n", request: "GET /", status: 200, has: []string{"X-Forwarded-For: 192.0.2.7\r\n"}},
 	},
 	"access-log.kdl": {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
 }
@@ -234,7 +239,7 @@ func (p running) keeps(c *promise) {
 		raw += "Host: example.com\r\n"
 	}
 	method, _, _ := strings.Cut(c.request, " ")
-	r, err := rawclient.Do(p.Addr(listener), method, raw+"\r\n"+c.content)
+	r, err := rawclient.Do(p.Addr(listener), method, c.begin+raw+"\r\n"+c.content)
 	if err != nil || r.Status != c.status {
 		p.t.Errorf("%.60q = %d %.200s, %v, want %d", c.request, r.Status, r.Raw, err, c.status)
 		return
@@ -276,6 +281,7 @@ var beyondFull = map[string]bool{
 	// edge.kdl shows these
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
 	"security": true, "listener.security": true, "route.security": true,
+	"listener.proxy-protocol": true, // behind-load-balancer.kdl
 	"access": true, "listener.access": true, "route.access": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }

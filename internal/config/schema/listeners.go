@@ -9,10 +9,11 @@ type Listener struct {
 	PathNormalization PathNormalization
 	Limits            Limits
 	Timeouts          Timeouts
-	TLS               *TLS         // nil when not written
-	RateLimits        []*RateLimit // none: those of the top level hold
-	Security          *Security    // nil when not written
-	Access            *Access      // nil: that of the top level holds
+	TLS               *TLS           // nil when not written
+	RateLimits        []*RateLimit   // none: those of the top level hold
+	Security          *Security      // nil when not written
+	Access            *Access        // nil: that of the top level holds
+	ProxyProtocol     *ProxyProtocol // nil when not written
 }
 
 // PathNormalization says how the path of a request is brought into the one
@@ -81,8 +82,12 @@ func listenerBlocks() []blockDef {
 				Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in on this listener",
 				slot: optional(func(l *Listener) **Access { return &l.Access }),
 			},
+			{
+				Name: "proxy-protocol", Kind: Opens, Opens: "proxy-protocol", Doc: "load balancers in front that say by a PROXY header whose connection it is",
+				slot: optional(func(l *Listener) **ProxyProtocol { return &l.ProxyProtocol }),
+			},
 		},
-	}, pathNormalizationBlock()}
+	}, pathNormalizationBlock(), proxyProtocolBlock()}
 }
 
 func pathNormalizationBlock() blockDef {

@@ -41,6 +41,14 @@ func (b *bans) serves(cfg *schema.Config) {
 	for i, p := range cfg.System.TrustedProxies {
 		trusted[i] = block.Canonical(p.V)
 	}
+	for _, l := range cfg.Listeners {
+		if l.ProxyProtocol == nil {
+			continue
+		}
+		for _, p := range l.ProxyProtocol.From {
+			trusted = append(trusted, block.Canonical(p.V))
+		}
+	}
 	b.trusted.Store(&trusted)
 	b.Open(filepath.Join(cfg.System.StateDir.V, bansFile))
 }
@@ -70,8 +78,8 @@ func (b *bans) evict(out func(netip.Addr) bool, cut bool) int {
 }
 
 // screen reports whether a peer may connect, and counts one that may not.
-func (a *assembly) screen(l *listen.Listener, peer netip.Addr) bool {
-	k := a.Screen(l.Slot(), peer)
+func (a *assembly) screen(l *listen.Listener, peer netip.Addr, sender bool) bool {
+	k := a.Screen(l.Slot(), peer, sender)
 	if k == fault.None {
 		return true
 	}

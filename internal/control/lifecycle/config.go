@@ -8,6 +8,7 @@ import (
 	"sentinel/internal/config/kdl"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
+	"sentinel/internal/dataplane/block"
 	"sentinel/internal/dataplane/listen"
 )
 
@@ -107,10 +108,21 @@ func settingsOf(c *schema.Config) Settings {
 			Name: l.Name.V, At: placeOf(l.From),
 			MaxConnections: l.Limits.MaxConnections.V, MaxPerClient: l.Limits.MaxConnectionsPerClient.V,
 		}
+		if h := l.ProxyProtocol; h != nil {
+			spec.Senders = sendersOf(h)
+		}
 		for _, a := range l.Addresses {
 			spec.Addresses = append(spec.Addresses, a.V)
 		}
 		s.Listeners.Listeners = append(s.Listeners.Listeners, spec)
+	}
+	return s
+}
+
+func sendersOf(h *schema.ProxyProtocol) *listen.Senders {
+	s := &listen.Senders{Timeout: h.Timeout.V, Optional: h.Header.V == "optional", Others: h.Others.V == "plain"}
+	for _, p := range h.From {
+		s.From = append(s.From, block.Canonical(p.V))
 	}
 	return s
 }

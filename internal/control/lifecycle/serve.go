@@ -117,7 +117,7 @@ func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger) listen.Op
 		log.Warn("descriptors that were announced are no TCP listeners and aren't used", "names", strings.Join(ignored, " "))
 	}
 	return listen.Options{
-		Clock: clock, Handler: a, Inherited: inherited, Screen: a.screen, Refused: a.refused,
+		Clock: clock, Handler: a, Inherited: inherited, Screen: a.screen, Refused: a.refused, Dropped: a.dropped,
 		AcceptFailed: newAcceptWarning(clock, log).tell,
 		Panicked:     func(v any, stack []byte) { tellPanic(log, v, stack) },
 	}
@@ -132,6 +132,13 @@ func (a *assembly) refused(l *listen.Listener, client netip.Addr, k fault.Kind) 
 	a.logs.access.Record(l.Slot(), &accesslog.Entry{
 		Time: time.Now(), Client: client, Listener: l.Name(), Status: k.Status(), Fault: k,
 	})
+}
+
+// dropped counts and logs a connection that was reset because nobody knows whose it is.
+func (a *assembly) dropped(l *listen.Listener, peer netip.Addr, k fault.Kind) {
+	a.metrics.ConnectionRefused(k)
+	a.metrics.Unrouted().Fault(k)
+	a.logs.access.Record(l.Slot(), &accesslog.Entry{Time: time.Now(), Client: peer, Listener: l.Name(), Fault: k})
 }
 
 // acceptWarnEvery is how often at most it is said that connections can't be accepted.

@@ -17,7 +17,9 @@ var (
 // ban holds for everybody but the machine itself. An access list holds where no route has
 // one of its own, which could let the peer in, and not for trusted proxies: what counts of
 // these is whom they speak for.
-func (p *Proxy) Screen(slot int, peer netip.Addr) fault.Kind {
+// sender says that the peer speaks for others by the PROXY protocol, so that a list isn't
+// about it.
+func (p *Proxy) Screen(slot int, peer netip.Addr, sender bool) fault.Kind {
 	if peer == home4 || peer == home6 {
 		return fault.None
 	}
@@ -26,7 +28,7 @@ func (p *Proxy) Screen(slot int, peer netip.Addr) fault.Kind {
 		return fault.ClientBanned
 	}
 	s := p.current.Load()
-	if s == nil || slot >= len(s.Listeners) || s.Listeners[slot] == nil {
+	if sender || s == nil || slot >= len(s.Listeners) || s.Listeners[slot] == nil {
 		return fault.None
 	}
 	if l := s.Listeners[slot]; !l.PeerAccess.Allows(peer) && !trusted(s, peer) {

@@ -70,6 +70,12 @@ const (
 	ChallengeFailed
 	// AccessDenied is a client that an access list keeps out.
 	AccessDenied
+	// ProxySenderUnknown is a peer without a place among those that send PROXY headers.
+	ProxySenderUnknown
+	// BadProxyHeader is a PROXY header that is missing or malformed.
+	BadProxyHeader
+	// ProxyHeaderTimeout is a PROXY header that didn't arrive in time.
+	ProxyHeaderTimeout
 
 	// UpstreamRefused is a connection that the target's host refused.
 	UpstreamRefused

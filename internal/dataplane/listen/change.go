@@ -17,6 +17,8 @@ type Spec struct {
 	// MaxConnections and MaxPerClient bound its open connections; 0 is no limit.
 	MaxConnections int64
 	MaxPerClient   int64
+	// Senders are who begins connections with a PROXY header; nil for nobody.
+	Senders *Senders
 }
 
 // Plan is all listeners that the configuration wants.
@@ -180,6 +182,7 @@ func (c *Change) Commit() {
 		e.listener.revive()
 		e.listener.gate.SetLimit(e.spec.MaxConnections)
 		e.listener.clients.SetLimit(e.spec.MaxPerClient)
+		e.listener.senders.Store(e.spec.Senders)
 		for _, s := range e.sockets {
 			s.owner.Store(e.listener)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/proxyproto"
 )
 
 // Handler serves connections.
@@ -22,8 +23,12 @@ type Handler interface {
 type Conn struct {
 	// Net is the connection itself.
 	Net *netio.Conn
-	// Addr is the true peer; an IPv4 address is never in its IPv6-mapped form.
-	Addr netip.AddrPort
+	// Peer is the other end of the connection. Addr is whom it speaks for: the peer or, where
+	// that has sent a PROXY header, the client named there. An IPv4 address is never in its
+	// IPv6-mapped form.
+	Peer, Addr netip.AddrPort
+	// Header is the PROXY header that the connection began with; nil for none.
+	Header *proxyproto.Header
 	// Accepted is when it was accepted, on the clock of Net.
 	Accepted time.Duration
 	// HealthOnly is true for a connection that exists only because it comes from the
@@ -31,6 +36,9 @@ type Conn struct {
 	HealthOnly bool
 
 	listener  *Listener
+	senders   *Senders // in force when it was accepted
+	manner    manner
+	counted   bool         // among its client's connections
 	idleSince atomic.Int64 // on the clock; 0 while a request is in hand
 	evicted   atomic.Bool  // it must end as soon as it is idle
 	links     struct {     // guarded by the mutex of the list that holds the connection
@@ -40,7 +48,7 @@ type Conn struct {
 
 func newConn(l *Listener, nc net.Conn, addr netip.AddrPort) *Conn {
 	clock := l.registry.clock
-	c := &Conn{Net: netio.NewConn(clock, nc), Addr: addr, Accepted: clock.Now(), listener: l}
+	c := &Conn{Net: netio.NewConn(clock, nc), Peer: addr, Addr: addr, Accepted: clock.Now(), listener: l}
 	c.Idle(c.Accepted)
 	return c
 }
@@ -79,6 +87,9 @@ func (c *Conn) serve() {
 			l.registry.panicked(p, debug.Stack())
 		}
 	}()
+	if c.manner != plain && !c.introduce() {
+		return
+	}
 	l.registry.handler.ServeConn(c)
 }
 
@@ -100,6 +111,13 @@ func (s *connList) add(c *Conn) {
 		s.mu.first = c
 	}
 	s.mu.last = c
+}
+
+// change does what others may see of a connection of the list.
+func (s *connList) change(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
 }
 
 // remove takes c out. Nobody interrupts it after that, so that it may be closed.

@@ -21,4 +21,9 @@
 // the same, marked HealthOnly, so that health probes of the host always work. Peers that
 // Options.Screen doesn't let in are reset before anything is spent on them, and Evict ends
 // what they have open.
+//
+// Peers among a listener's Senders speak for others: each of their connections begins with a
+// PROXY header, and the client named there is whose limits, bans and lists count. What such a
+// connection shows before the header is whole is counted for nobody but the process and the
+// listener, and ends at a deadline.
 package listen

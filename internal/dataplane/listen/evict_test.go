@@ -15,7 +15,7 @@ import (
 func TestScreenedPeersAreReset(t *testing.T) {
 	var closed atomic.Bool
 	var asked atomic.Pointer[Listener]
-	r := newTestRegistry(t, Options{Handler: newEcho(), Screen: func(l *Listener, peer netip.Addr) bool {
+	r := newTestRegistry(t, Options{Handler: newEcho(), Screen: func(l *Listener, peer netip.Addr, _ bool) bool {
 		asked.Store(l)
 		return !closed.Load() || peer.String() != "127.0.0.1"
 	}})

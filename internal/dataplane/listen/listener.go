@@ -16,6 +16,7 @@ type Listener struct {
 	name     string
 	slot     int
 
+	senders  atomic.Pointer[Senders] // nil: nobody begins with a PROXY header
 	gate     Gate
 	clients  *Clients
 	conns    connList
@@ -52,7 +53,12 @@ func (l *Listener) Draining() bool { return l.draining.Load() }
 func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 	r := l.registry
 	addr := peerOf(nc)
-	if !r.screen(l, addr.Addr()) {
+	senders := l.senders.Load()
+	how := senders.manner(addr.Addr())
+	if how == unknown {
+		r.dropped(l, addr.Addr(), fault.ProxySenderUnknown)
+	}
+	if how == unknown || !r.screen(l, addr.Addr(), how != plain) {
 		l.refused.Add(1)
 		reset(nc)
 		return
@@ -60,19 +66,20 @@ func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 	client := ClientKey(addr.Addr())
 	k := fault.DescriptorLimit
 	if !scarce {
-		k = l.enter(client)
+		k = l.enter(client, how == plain)
 	}
 	if k != fault.None {
 		l.refused.Add(1)
 		if !r.local(addr.Addr()) {
-			r.refusals.answer(nc, k)
+			l.turnAway(nc, k)
 			r.refusedBy(l, addr.Addr(), k)
 			return
 		}
-		l.force(client)
+		l.force(client, how == plain)
 	}
 	c := newConn(l, nc, addr)
 	c.HealthOnly = k != fault.None
+	c.senders, c.manner, c.counted = senders, how, how == plain
 	l.conns.add(c)
 	if c.HealthOnly {
 		r.health.watch(c)
@@ -80,8 +87,12 @@ func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 	go c.serve()
 }
 
-// enter passes the four gates, unless memory is short: those of the process and of the listener, or none.
-func (l *Listener) enter(client netip.Addr) fault.Kind {
+// turnAway ends a connection that can't be served because of k.
+func (l *Listener) turnAway(nc *net.TCPConn, k fault.Kind) { l.registry.refusals.answer(nc, k) }
+
+// enter passes the gates of the process and of the listener, unless memory is short, and
+// those of the client where that is known; or none.
+func (l *Listener) enter(client netip.Addr, known bool) fault.Kind {
 	r := l.registry
 	if r.short.Load() {
 		return fault.MemoryLimit
@@ -93,25 +104,37 @@ func (l *Listener) enter(client netip.Addr) fault.Kind {
 		r.gate.Leave()
 		return fault.ConnectionLimit
 	}
-	if !r.clients.Enter(client) {
+	if !known {
+		return fault.None
+	}
+	if k := l.enterClient(client); k != fault.None {
 		l.gate.Leave()
 		r.gate.Leave()
+		return k
+	}
+	return fault.None
+}
+
+// enterClient passes the two gates of a client, or none.
+func (l *Listener) enterClient(client netip.Addr) fault.Kind {
+	r := l.registry
+	if !r.clients.Enter(client) {
 		return fault.ClientConnectionLimit
 	}
 	if !l.clients.Enter(client) {
 		r.clients.Leave(client)
-		l.gate.Leave()
-		r.gate.Leave()
 		return fault.ClientConnectionLimit
 	}
 	return fault.None
 }
 
-func (l *Listener) force(client netip.Addr) {
+func (l *Listener) force(client netip.Addr, known bool) {
 	l.registry.gate.Force()
 	l.gate.Force()
-	l.registry.clients.Force(client)
-	l.clients.Force(client)
+	if known {
+		l.registry.clients.Force(client)
+		l.clients.Force(client)
+	}
 }
 
 // release ends a connection whose handler has returned.
@@ -122,9 +145,11 @@ func (l *Listener) release(c *Conn) {
 		r.health.forget(c)
 	}
 	c.Net.Close()
-	client := ClientKey(c.Addr.Addr())
-	l.clients.Leave(client)
-	r.clients.Leave(client)
+	if c.counted {
+		client := ClientKey(c.Addr.Addr())
+		l.clients.Leave(client)
+		r.clients.Leave(client)
+	}
 	if c.HealthOnly {
 		r.gate.LeaveForced()
 		l.gate.LeaveForced()

@@ -20,8 +20,11 @@ type Options struct {
 	// Inherited are sockets that the process was started with; may be nil.
 	Inherited *Inherited
 	// Screen is asked of each new connection whether its peer may connect at all, and counts
-	// those that may not: they are reset. May be nil.
-	Screen func(l *Listener, peer netip.Addr) bool
+	// those that may not: they are reset. sender says that the peer is one that hands on the
+	// connections of others. May be nil.
+	Screen func(l *Listener, peer netip.Addr, sender bool) bool
+	// Dropped is told of each connection that was reset for want of a PROXY header; may be nil.
+	Dropped func(l *Listener, peer netip.Addr, k fault.Kind)
 	// Refused is told of each client that got a canned answer; may be nil.
 	Refused func(l *Listener, client netip.Addr, k fault.Kind)
 	// AcceptFailed is told of errors of accept(2), which mostly mean that the process is
@@ -106,8 +109,14 @@ func (r *Registry) Bindings() []Binding {
 	return all
 }
 
-func (r *Registry) screen(l *Listener, peer netip.Addr) bool {
-	return r.opt.Screen == nil || r.opt.Screen(l, peer)
+func (r *Registry) screen(l *Listener, peer netip.Addr, sender bool) bool {
+	return r.opt.Screen == nil || r.opt.Screen(l, peer, sender)
+}
+
+func (r *Registry) dropped(l *Listener, peer netip.Addr, k fault.Kind) {
+	if r.opt.Dropped != nil {
+		r.opt.Dropped(l, peer, k)
+	}
 }
 
 func (r *Registry) refusedBy(l *Listener, client netip.Addr, k fault.Kind) {

@@ -330,11 +330,11 @@ func TestRemoteClientsAreRefusedAtEachLimit(t *testing.T) {
 		p := one("http", "127.0.0.1:0")
 		apply(t, r, p)
 		l := r.Listeners()[0]
-		l.enter(client)
-		l.enter(client)
+		l.enter(client, true)
+		l.enter(client, true)
 		c.plan(&p)
 		apply(t, r, p)
-		if got := l.enter(client); got != c.want {
+		if got := l.enter(client, true); got != c.want {
 			t.Errorf("%s: enter() = %v, want %v", c.name, got, c.want)
 		}
 		for l.gate.Open() > 0 {

@@ -9,7 +9,8 @@ import (
 // idleConn is a connection that waits for a request, as it was when the shedding began.
 type idleConn struct {
 	*Conn
-	since int64
+	since  int64
+	client netip.Addr
 }
 
 // Shed ends connections above the limits, which a reload may have lowered: those that are
@@ -22,14 +23,14 @@ func (r *Registry) Shed() {
 		s.listeners[l] = l.gate.Excess()
 		l.conns.each(func(c *Conn) {
 			if since := c.idleSince.Load(); since != 0 && !c.HealthOnly {
-				idle = append(idle, idleConn{c, since})
+				idle = append(idle, idleConn{c, since, ClientKey(c.Addr.Addr())})
 			}
 		})
 	}
 	slices.SortFunc(idle, func(a, b idleConn) int { return int(a.since - b.since) })
 	for _, c := range idle {
-		if s.excess(c.Conn) && c.idleSince.Load() == c.since {
-			s.ended(c.Conn)
+		if s.excess(c) && c.idleSince.Load() == c.since {
+			s.ended(c)
 			c.Net.Interrupt()
 		}
 	}
@@ -43,28 +44,27 @@ type shedding struct {
 }
 
 // excess reports whether c is one of too many.
-func (s *shedding) excess(c *Conn) bool {
+func (s *shedding) excess(c idleConn) bool {
 	l := c.listener
 	return s.process > 0 || s.listeners[l] > 0 || s.excessClient(l.clients, c) || s.excessClient(l.registry.clients, c)
 }
 
-func (s *shedding) excessClient(t *Clients, c *Conn) bool {
+func (s *shedding) excessClient(t *Clients, c idleConn) bool {
 	limit := t.Limit()
 	if limit <= 0 {
 		return false
 	}
-	client := ClientKey(c.Addr.Addr())
-	return t.Open(client)-s.clients[t][client] > limit
+	return t.Open(c.client)-s.clients[t][c.client] > limit
 }
 
-func (s *shedding) ended(c *Conn) {
+func (s *shedding) ended(c idleConn) {
 	s.process--
 	s.listeners[c.listener]--
 	for _, t := range []*Clients{c.listener.clients, c.listener.registry.clients} {
 		if s.clients[t] == nil {
 			s.clients[t] = map[netip.Addr]int64{}
 		}
-		s.clients[t][ClientKey(c.Addr.Addr())]++
+		s.clients[t][c.client]++
 	}
 }
 

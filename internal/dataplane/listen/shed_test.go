@@ -24,7 +24,7 @@ func openConns(t *testing.T, l *Listener, since ...time.Duration) []*Conn {
 		if c.Busy(); at > 0 {
 			c.Idle(at)
 		}
-		if k := l.enter(ClientKey(peer().Addr())); k != 0 {
+		if k := l.enter(ClientKey(peer().Addr()), true); k != 0 {
 			t.Fatal(k)
 		}
 		l.conns.add(c)
