@@ -27,6 +27,10 @@ type Conn struct {
 	tcp   *net.TCPConn    // nil when nc is served by its own Read and Write
 	raw   syscall.RawConn // of tcp
 	fd    uintptr         // of tcp; valid until Close, which only the owner calls
+	layer Layer           // what reads and writes go through; nil for none
+	// beneath is what the layer stands on; nil for none.
+	beneath *transport
+	cut     bool // Reset was called
 
 	read, write direction
 	interrupted atomic.Bool
@@ -81,12 +85,16 @@ func (c *Conn) Clock() *Clock { return c.clock }
 
 // Close closes the connection. Only its owner may call it.
 func (c *Conn) Close() error {
+	c.farewell()
 	c.clock.disarm(c)
 	return c.nc.Close()
 }
 
-// CloseWrite sends a FIN where the transport has one.
+// CloseWrite sends a FIN where the transport has one, behind the farewell of a layer.
 func (c *Conn) CloseWrite() error {
+	if c.layer != nil {
+		c.layer.CloseWrite() // fails only where the next line does
+	}
 	if h, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		return h.CloseWrite()
 	}
@@ -96,6 +104,7 @@ func (c *Conn) CloseWrite() error {
 // Reset makes Close send a reset instead of a FIN, so that the peer can't mistake a
 // broken message for a complete one.
 func (c *Conn) Reset() {
+	c.cut = true
 	if c.tcp != nil {
 		c.tcp.SetLinger(0)
 	}
@@ -213,6 +222,13 @@ func (c *Conn) woken(d *direction, err error) error {
 
 // Read waits until at least one byte is there. It returns io.EOF after the peer's FIN.
 func (c *Conn) Read(p []byte) (int, error) {
+	if c.layer != nil {
+		return c.readLayer(p)
+	}
+	return c.readTransport(p)
+}
+
+func (c *Conn) readTransport(p []byte) (int, error) {
 	for {
 		n, err := c.nc.Read(p)
 		if n > 0 || err == nil {
@@ -230,8 +246,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 // TryRead reads what is there. On TCP it never waits and returns ErrAgain when there is
 // nothing; other connections wait.
 func (c *Conn) TryRead(p []byte) (int, error) {
-	if c.tcp == nil {
+	switch {
+	case c.tcp == nil:
 		return c.Read(p)
+	case c.layer != nil:
+		return c.tryLayer(p)
 	}
 	return c.rawRead(p)
 }
@@ -239,6 +258,14 @@ func (c *Conn) TryRead(p []byte) (int, error) {
 // Write writes all of p, waiting for room as needed. written says how much went out
 // before an error.
 func (c *Conn) Write(p []byte) (written int, err error) {
+	if c.layer != nil {
+		written, err = c.layer.Write(p)
+		return written, plain(err)
+	}
+	return c.writeTransport(p)
+}
+
+func (c *Conn) writeTransport(p []byte) (written int, err error) {
 	if c.tcp != nil {
 		n, err := c.rawWrite(p)
 		if err != nil || n == len(p) {

@@ -16,7 +16,8 @@
 // a short read doesn't show it and no further edge comes. The Clock therefore
 // peeks once at every connection that has waited verifyAfter for its next request.
 //
-// Any other net.Conn (TLS, in-memory pipes of tests) is served through its own
+// TLS is a Layer: it stands on the Transport of a Conn, whose descriptor, deadlines and turns
+// stay what they are. Any other net.Conn (in-memory pipes of tests) is served through its own
 // Read and Write with the same interface.
 //
 // Only the goroutine that owns a Conn may close it; others interrupt it.

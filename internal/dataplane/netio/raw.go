@@ -51,7 +51,15 @@ func (c *Conn) Alive() bool {
 	if c.tcp == nil {
 		return true
 	}
+	if c.beneath != nil && c.beneath.unseen {
+		return false
+	}
 	n, e := peek(c.fd)
+	if n > 0 && c.layer != nil { // bytes of the layer's own, such as tickets, are no answer
+		var b [1]byte
+		_, err := c.tryLayer(b[:])
+		return err == ErrAgain
+	}
 	return n < 0 && e == syscall.EAGAIN
 }
 

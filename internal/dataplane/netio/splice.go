@@ -10,8 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanTransfer reports whether Transfer between the two stays inside the kernel.
-func CanTransfer(dst, src *Conn) bool { return dst.tcp != nil && src.tcp != nil }
+// CanTransfer reports whether Transfer between the two stays inside the kernel. Where a layer
+// is in between there is no Transfer at all.
+func CanTransfer(dst, src *Conn) bool {
+	return dst.tcp != nil && src.tcp != nil && dst.layer == nil && src.layer == nil
+}
 
 // Patience is how long a transfer may wait for its source.
 type Patience struct {

@@ -42,6 +42,9 @@ func (c *Conn) Turns(turn func() Verdict) error {
 func (c *Conn) turnReady(uintptr) bool {
 	c.waitingSince.Store(0)
 	c.verdict = c.turn()
+	for c.verdict == Park && c.beneath != nil && c.beneath.unseen { // no edge tells of it
+		c.verdict = c.turn()
+	}
 	return c.verdict == Leave
 }
 
@@ -112,7 +115,7 @@ func (c *Conn) pairReady(uintptr) bool {
 		}
 		return false
 	}
-	p.n, p.err = c.rawRead(p.into.Room())
+	p.n, p.err = c.TryRead(p.into.Room())
 	if p.err == ErrAgain {
 		p.err = nil
 		return false
