@@ -230,8 +230,11 @@ func (x *exchange) sendStreaming() error {
 	}
 	pumpErr := pump.Wait()
 	x.received = pumped
-	if pumpErr != nil {
+	switch {
+	case pumpErr != nil:
 		x.conn.Break()
+	case abandoned: // the last byte was out when it was told to stop
+		x.resumeContent()
 	}
 	if pumpErr != nil && err != nil && (!abandoned || err == netio.ErrInterrupted) {
 		return preferClient(pumpErr, err)
@@ -245,6 +248,14 @@ func (x *exchange) abandonContent() {
 		a.Abandon()
 	}
 	x.conn.InterruptWrites()
+}
+
+// resumeContent undoes abandonContent, so that both connections go on.
+func (x *exchange) resumeContent() {
+	if r, ok := x.req.Content.(message.Resumer); ok {
+		r.Resume()
+	}
+	x.conn.ResumeWrites()
 }
 
 // preferClient picks which of two failures of one upload to report: what the client did

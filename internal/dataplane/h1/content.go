@@ -87,6 +87,9 @@ func (w *work) Whole() ([]byte, bool) {
 // answer.
 func (w *work) Abandon() { w.c.net.InterruptReads() }
 
+// Resume implements message.Resumer.
+func (w *work) Resume() { w.c.net.ResumeReads() }
+
 // Trailers implements message.Trailered.
 func (w *work) Trailers() []byte { return w.content.decoder.trailers() }
 

@@ -78,6 +78,12 @@ type Abandoner interface {
 	Abandon()
 }
 
+// Resumer is an Abandoner whose connection carries more than this content.
+type Resumer interface {
+	// Resume undoes Abandon where the content turned out to have been read to its end.
+	Resume()
+}
+
 // Responder writes the answer of one exchange, whatever the protocol. An answer is
 // any number of Interim heads, one Respond, then Writes until one ends it.
 type Responder interface {

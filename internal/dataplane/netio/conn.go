@@ -126,6 +126,9 @@ func (c *Conn) InterruptReads() {
 // ResumeReads lets reads wait again. Only the owner may call it.
 func (c *Conn) ResumeReads() { c.read.interrupted.Store(false) }
 
+// ResumeWrites is ResumeReads for writing.
+func (c *Conn) ResumeWrites() { c.write.interrupted.Store(false) }
+
 // InterruptWrites is InterruptReads for writing.
 func (c *Conn) InterruptWrites() {
 	c.write.interrupted.Store(true)

@@ -19,6 +19,7 @@ type Conn struct {
 	pool    *Pool
 	opened  time.Duration
 	idle    time.Duration // since when; valid while in the pool
+	epoch   int           // of the pool, when it was opened
 }
 
 // lone is a Conn with its engine, in one piece of memory.
@@ -118,3 +119,6 @@ func (c *Conn) Interrupt() { c.alone.Net.Interrupt() }
 
 // InterruptWrites ends those of SendContent and EndContent only.
 func (c *Conn) InterruptWrites() { c.alone.Net.InterruptWrites() }
+
+// ResumeWrites undoes InterruptWrites where all had been written.
+func (c *Conn) ResumeWrites() { c.alone.Net.ResumeWrites() }
