@@ -107,7 +107,9 @@ var examples = map[string][]promise{
 		{request: "GET /direct", status: 200, has: []string{"\nGET /direct ", "X-Forwarded-For: 127.0.0.1\r\n"}},
 		{begin: "PROXY TCP4 192.0.2.7 198.51.100.1 1 80\r\n", request: "GET /", status: 200, has: []string{"X-Forwarded-For: 192.0.2.7\r\n"}},
 	},
-	"access-log.kdl": {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
+	// The servers of this test don't speak TLS, and nothing is sent to them without.
+	"upstream-tls.kdl": {{request: "GET /", status: 502, has: []string{"code U05"}}},
+	"access-log.kdl":   {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
 }
 
 // furtherPromises are those that aren't about one response.
@@ -282,7 +284,7 @@ var beyondFull = map[string]bool{
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
 	"security": true, "listener.security": true, "route.security": true,
 	"listener.proxy-protocol": true, // behind-load-balancer.kdl
-	"access": true, "listener.access": true, "route.access": true,
+	"access":                  true, "listener.access": true, "route.access": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
 

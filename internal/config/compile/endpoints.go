@@ -104,7 +104,7 @@ func (l *Live) targetsLocked(p *plan, known, used map[endpointKey]*endpoint) []*
 func (l *Live) newEndpoint(p *plan, a Address) *endpoint {
 	m := p.up.Metrics.Target(a.Name)
 	pool := transport.NewPool(a.Dial, l.opt.Clock, l.dialer, p.limits)
-	pool.Opened = p.up.Metrics.Opened
+	pool.Opened, pool.Host = p.up.Metrics.Opened, hostOf(a.Authority)
 	return &endpoint{authority: a.Authority, Endpoint: upstream.NewEndpoint(a.Name, a.Dial, pool, m)}
 }
 

@@ -28,6 +28,7 @@ func (b *builder) addUpstreams() {
 			up: up, sources: sources(u), limits: poolLimits(u),
 			breaker: breakerConfig(u.CircuitBreaker), outlier: outlierConfig(u.PassiveHealth), adaptive: adaptiveConfig(u.AdaptiveConcurrency),
 		}
+		p.limits.TLS = b.upstreamTLS(u)
 		p.budget.percent, p.budget.minPerSecond = int(u.RetryBudget.Percent.V), int(u.RetryBudget.MinPerSecond.V)
 		b.next.plans = append(b.next.plans, p)
 		b.upstreams[name] = up

@@ -24,7 +24,7 @@ type Upstream struct {
 	Queue                 *Queue               // nil when not written
 	AdaptiveConcurrency   *AdaptiveConcurrency // nil when not written
 	RetryBudget           RetryBudget
-	TLS                   *TLS // nil when not written
+	TLS                   *UpstreamTLS // nil when not written
 }
 
 // Target is one server of an upstream, or all that a name leads to. Exactly one of Address
@@ -82,7 +82,7 @@ func upstreamBlocks() []blockDef {
 			},
 		},
 		finish: finishTarget,
-	}, connectionPoolBlock()}
+	}, connectionPoolBlock(), upstreamTLSBlock()}
 }
 
 func targetSlot() slot { return several(func(u *Upstream) *[]*Target { return &u.Targets }) }
@@ -163,8 +163,8 @@ func upstreamParts() []Key {
 			slot: value(func(u *Upstream) any { return &u.RetryBudget }),
 		},
 		{
-			Name: "tls", Kind: Opens, Opens: "tls", Pending: true, Doc: "encryption towards the targets",
-			slot: optional(func(u *Upstream) **TLS { return &u.TLS }),
+			Name: "tls", Kind: Opens, Opens: "upstream tls", Doc: "encryption towards the targets",
+			slot: optional(func(u *Upstream) **UpstreamTLS { return &u.TLS }),
 		},
 	}
 }

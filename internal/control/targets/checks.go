@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"crypto/tls"
 	"regexp"
 
 	"sentinel/internal/config/schema"
@@ -9,12 +10,14 @@ import (
 	"sentinel/internal/observe/event"
 )
 
-// checksOf returns the check of each upstream that has one.
-func checksOf(cfg *schema.Config) map[string]*probe.Check {
+// checksOf returns the check of each upstream that has one; security tells the TLS of each.
+func checksOf(cfg *schema.Config, security func(upstream string) *tls.Config) map[string]*probe.Check {
 	checks := make(map[string]*probe.Check)
 	for _, u := range cfg.Upstreams {
 		if u.HealthCheck != nil {
-			checks[u.Name.V] = checkOf(u.HealthCheck)
+			c := checkOf(u.HealthCheck)
+			c.TLS = security(u.Name.V)
+			checks[u.Name.V] = c
 		}
 	}
 	return checks

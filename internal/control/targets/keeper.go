@@ -139,7 +139,7 @@ func (k *Keeper) commit(cfg *schema.Config, sources []resolve.Source, old, next 
 	k.firstChecks()
 	k.mu.Lock()
 	k.mu.settings, k.mu.sources = cfg.System.Resolver, sources
-	k.mu.checks = checksOf(cfg)
+	k.mu.checks = checksOf(cfg, k.live.UpstreamTLS)
 	k.mu.Unlock()
 	next.Set(sources)
 	if old != nil && old != next {

@@ -87,8 +87,19 @@ const (
 	UpstreamNameUnresolved
 	// UpstreamTLS is a TLS handshake with the target that failed.
 	UpstreamTLS
-	// UpstreamCertificate is a target whose certificate isn't trusted.
+	// UpstreamTLSTimeout is a TLS handshake with the target that didn't end in time.
+	UpstreamTLSTimeout
+	// UpstreamTLSRefused is a TLS handshake that the target refused.
+	UpstreamTLSRefused
+	// UpstreamCertificate is a target whose certificate isn't fit for a server.
 	UpstreamCertificate
+	// UpstreamCertificateExpired is a target whose certificate isn't valid at this time.
+	UpstreamCertificateExpired
+	// UpstreamCertificateAuthority is a target whose certificate comes from an authority that
+	// isn't trusted.
+	UpstreamCertificateAuthority
+	// UpstreamCertificateName is a target whose certificate is for another name.
+	UpstreamCertificateName
 	// UpstreamReset is a connection reset before the response began.
 	UpstreamReset
 	// UpstreamClosed is a connection closed before the response began.

@@ -36,22 +36,6 @@ func upstreamConnectRows() map[Kind]Row {
 			Remedy:   "Resolve the name by hand; correct the record or the target.",
 			Commands: []string{"dig +short HOST", "cat /etc/resolv.conf"},
 		},
-		UpstreamTLS: {
-			Name: "UpstreamTLS", Label: "upstream_tls", Code: "U05", Side: SideUpstream, Status: 502, Unsent: true, Routed: true,
-			Text:     "upstream tls handshake broke off",
-			Meaning:  "The TLS handshake with the target didn't complete.",
-			Causes:   []string{"the target speaks plain HTTP", "no common TLS version or cipher", "the target wants a client certificate"},
-			Remedy:   "Try the handshake by hand and compare it with the upstream's tls block.",
-			Commands: []string{"openssl s_client -connect HOST:PORT -servername NAME </dev/null"},
-		},
-		UpstreamCertificate: {
-			Name: "UpstreamCertificate", Label: "upstream_certificate", Code: "U06", Side: SideUpstream, Status: 502, Unsent: true, Routed: true,
-			Text:     "upstream certificate not trusted",
-			Meaning:  "The target's certificate is expired, for another name, or from an authority that isn't trusted.",
-			Causes:   []string{"an expired certificate", "a private authority that isn't configured", "a wrong server name"},
-			Remedy:   "Renew the certificate or configure its authority and name.",
-			Commands: []string{"openssl s_client -connect HOST:PORT -servername NAME </dev/null | openssl x509 -noout -dates -subject"},
-		},
 		UpstreamReset: {
 			Name: "UpstreamReset", Label: "upstream_reset", Code: "U07", Side: SideUpstream, Status: 502, Routed: true,
 			Text:     "upstream reset before the response",

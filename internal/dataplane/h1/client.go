@@ -315,6 +315,9 @@ func (c *Client) readSide(err error) error {
 	case io.EOF:
 		return fault.UpstreamClosed
 	}
+	if k, ok := err.(fault.Kind); ok { // the connection's own layer knows better
+		return k
+	}
 	return fault.UpstreamReset
 }
 

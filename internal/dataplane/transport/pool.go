@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -23,6 +24,7 @@ type Limits struct {
 	ConnectTimeout time.Duration
 	WriteTimeout   time.Duration // a write without progress
 	Client         h1.ClientLimits
+	TLS            *TLS // nil is plain text
 }
 
 // livenessAfter is how long a connection may have been idle and still be used without
@@ -39,11 +41,16 @@ type Pool struct {
 	// Opened is told of each connection that was established; nil for nobody. It is set
 	// before the first Get.
 	Opened func()
+	// Host is the name that the target's certificate must be for, unless TLS says another.
+	// It is set before the first Get.
+	Host string
 
 	mu struct {
 		sync.Mutex
 		limits Limits
-		idle   []*Conn // the most recently used last
+		epoch  int         // how often TLS has changed
+		tls    *tls.Config // of this epoch; nil for none, or none yet
+		idle   []*Conn     // the most recently used last
 		open   int
 		closed bool
 	}
@@ -56,9 +63,14 @@ func NewPool(address string, clock *netio.Clock, dialer netio.Dialer, limits Lim
 	return p
 }
 
-// SetLimits changes the limits; idle connections above them are closed.
+// SetLimits changes the limits; idle connections above them, or with other TLS, are closed.
+// Those that are lent go on and are closed when they come back.
 func (p *Pool) SetLimits(l Limits) {
 	p.mu.Lock()
+	if !l.TLS.same(p.mu.limits.TLS) {
+		p.mu.epoch++
+		p.mu.tls = nil
+	}
 	p.mu.limits, p.mu.closed = l, false
 	p.mu.Unlock()
 	p.Sweep(p.clock.Now())
@@ -87,17 +99,39 @@ func (p *Pool) Get(w Want) (*Conn, error) {
 		return nil, fault.UpstreamConnectionLimit
 	}
 	p.mu.open++
+	if p.mu.tls == nil {
+		p.mu.tls = l.TLS.configFor(p.Host)
+	}
+	config, epoch := p.mu.tls, p.mu.epoch
 	p.mu.Unlock()
-	nc, err := netio.Dial(p.clock, p.dialer, p.address, min(l.ConnectTimeout, w.By-w.Now))
+	nc, err := p.open(w, &l, config)
 	if err != nil {
 		p.forget(1)
-		return nil, dialFault(err)
+		return nil, err
 	}
 	if p.Opened != nil {
 		p.Opened()
 	}
+	c := newConn(p, nc, &l.Client)
+	c.epoch = epoch
+	return c, nil
+}
+
+// open connects to the target, with TLS where config isn't nil.
+func (p *Pool) open(w Want, l *Limits, config *tls.Config) (*netio.Conn, error) {
+	wait := min(l.ConnectTimeout, w.By-w.Now)
+	nc, err := netio.Dial(p.clock, p.dialer, p.address, wait)
+	if err != nil {
+		return nil, dialFault(err)
+	}
 	nc.SetWriteTimeout(l.WriteTimeout)
-	return newConn(p, nc, &l.Client), nil
+	if config != nil {
+		if err = secure(nc, config, w.Now+wait); err != nil {
+			nc.Close()
+			return nil, err
+		}
+	}
+	return nc, nil
 }
 
 // takeIdle returns the most recently used idle connection that still lives.
@@ -129,7 +163,7 @@ func (p *Pool) Put(c *Conn, now time.Duration) {
 	reusable := c.alone.Finish()
 	p.mu.Lock()
 	l := &p.mu.limits
-	keep := reusable && !p.mu.closed && len(p.mu.idle) < l.IdleMax && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)
+	keep := reusable && !p.mu.closed && c.epoch == p.mu.epoch && len(p.mu.idle) < l.IdleMax && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)
 	if keep {
 		c.idle = now
 		c.alone.Net.SetReadDeadline(0)
@@ -170,7 +204,7 @@ func (p *Pool) expired(now time.Duration) []*Conn {
 	excess := len(p.mu.idle) - l.IdleMax
 	for i, c := range p.mu.idle {
 		old := l.IdleTimeout > 0 && now-c.idle >= l.IdleTimeout || l.LifetimeMax > 0 && now-c.opened >= l.LifetimeMax
-		if p.mu.closed || old || i < excess {
+		if p.mu.closed || old || c.epoch != p.mu.epoch || i < excess {
 			out = append(out, c)
 		} else {
 			kept = append(kept, c)
