@@ -1,6 +1,6 @@
 # The two commands of the README: make demo, make test.
 
-.PHONY: build demo test test-short fuzz lint format soak chaos flood
+.PHONY: build demo test test-short fuzz lint format soak chaos
 build:
 	go build -o bin/ ./cmd/sentinel ./tools/demo-origin
 
@@ -40,10 +40,5 @@ CHAOS := 3m
 CHAOS_RATE := 2000
 chaos:
 	SENTINEL_CHAOS=$(CHAOS) SENTINEL_CHAOS_RATE=$(CHAOS_RATE) go test -count=1 -v -timeout 20m -run Chaos ./test/chaos
-
-# Floods of every kind and slow clients, each for so long, beside good clients.
-FLOOD := 5s
-flood:
-	SENTINEL_FLOOD=$(FLOOD) go test -count=1 -v -timeout 20m ./test/flood
 
 include bench/bench.mk

@@ -11,6 +11,7 @@ import (
 	"sentinel/internal/config/kdl"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/lifecycle"
+	"sentinel/internal/testkit/mmdb"
 	"sentinel/internal/testkit/origin"
 	testproxy "sentinel/internal/testkit/proxy"
 	"sentinel/internal/testkit/rawclient"
@@ -109,7 +110,12 @@ var examples = map[string][]promise{
 	},
 	// The servers of this test don't speak TLS, and nothing is sent to them without.
 	"upstream-tls.kdl": {{request: "GET /", status: 502, has: []string{"code U05"}}},
-	"access-log.kdl":   {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
+	"geoip.kdl": {
+		{request: "GET /", status: 200, has: []string{"origin 9000\n"}},
+		{request: "GET /admin/", status: 403},
+		{request: "GET /office/", status: 200},
+	},
+	"access-log.kdl": {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
 }
 
 // furtherPromises are those that aren't about one response.
@@ -182,8 +188,9 @@ type running struct {
 }
 
 var (
-	addressPattern = regexp.MustCompile(`(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)`)
-	pathPattern    = regexp.MustCompile(`"[^"]*/(sentinel\.pid|sentinel|state|admin\.sock|events\.log|access\.log)"`)
+	addressPattern  = regexp.MustCompile(`(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)`)
+	databasePattern = regexp.MustCompile(`"[^"]*\.mmdb"`)
+	pathPattern     = regexp.MustCompile(`"[^"]*/(sentinel\.pid|sentinel|state|admin\.sock|events\.log|access\.log)"`)
 )
 
 // startExample starts an example with its files in a folder of the test, its listeners on
@@ -205,7 +212,21 @@ func startExample(t *testing.T, file string) running {
 		}
 		return origins[port]
 	})
+	moved = databasePattern.ReplaceAllStringFunc(moved, func(path string) string { return exampleDatabase(t, path) })
 	return running{testproxy.Start(t, pathPattern.ReplaceAllString(moved, `"$$DIR/$1"`)), t}
+}
+
+// exampleDatabase writes a database that knows where this machine is: in AQ and AS64500.
+func exampleDatabase(t *testing.T, path string) string {
+	name := filepath.Join(t.TempDir(), "places.mmdb")
+	record := mmdb.Country("AQ")
+	if strings.Contains(path, "ASN") {
+		record = mmdb.System(64500)
+	}
+	if err := os.WriteFile(name, mmdb.Database("Example", map[string]map[string]any{"127.0.0.0/8": record}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return `"` + name + `"`
 }
 
 // exampleOrigin answers with its port and the head of the request, or not at all.
@@ -284,6 +305,7 @@ var beyondFull = map[string]bool{
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
 	"security": true, "listener.security": true, "route.security": true,
 	"listener.proxy-protocol": true, // behind-load-balancer.kdl
+	"geoip":                   true, // geoip.kdl
 	"access":                  true, "listener.access": true, "route.access": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
@@ -363,6 +385,10 @@ func TestPagesHoldValidConfigurations(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(filepath.Dir(path), string(f[1])), nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
+			}
+			m[1] = databasePattern.ReplaceAllFunc(m[1], func(path []byte) []byte { return []byte(exampleDatabase(t, string(path))) })
+			if err := os.WriteFile(path, m[1], 0o600); err != nil {
+				t.Fatal(err)
 			}
 			if _, _, err := lifecycle.Check(path); err != nil {
 				t.Errorf("%s holds a configuration that isn't valid: %v\n%s", page, err, m[1])

@@ -12,15 +12,16 @@ import (
 // the top level holds in many places.
 type accessLists map[*schema.Access]*block.List
 
-// of returns the list of a block; nil for none.
-func (lists accessLists) of(a *schema.Access) *block.List {
+// accessList returns the list of a block; nil for none.
+func (b *builder) accessList(a *schema.Access) *block.List {
 	if a == nil {
 		return nil
 	}
-	if lists[a] == nil {
-		lists[a] = block.NewList(a.Allowed, a.Denied)
+	if b.lists[a] == nil {
+		b.lists[a] = block.NewList(a.Allowed, a.Denied)
+		b.lists[a].Judge(placeRules(a), b.snap.Places)
 	}
-	return lists[a]
+	return b.lists[a]
 }
 
 // access says who is let in on a listener. A peer can be turned away before its first request
@@ -30,7 +31,7 @@ func (b *builder) access(l *schema.Listener, sl *snapshot.Listener) {
 	if a == nil {
 		a = b.cfg.Access
 	}
-	sl.Access = b.lists.of(a)
+	sl.Access = b.accessList(a)
 	if !slices.ContainsFunc(b.cfg.Routes, func(r *schema.Route) bool { return r.Access != nil }) {
 		sl.PeerAccess = sl.Access
 	}

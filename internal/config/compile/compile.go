@@ -43,6 +43,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	}
 	b.snap.Requests = b.live.requests(b.next, "", int(cfg.Limits.MaxConcurrentRequests.V))
 	b.identity()
+	b.places()
 	b.challenger(slot != nil)
 	b.addUpstreams()
 	b.addRoutes()
@@ -200,7 +201,7 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 		sr.Upgrades = append(sr.Upgrades, strings.ToLower(token.V))
 	}
 	sr.Trailers = r.AllowTrailers.V
-	sr.Access = b.lists.of(r.Access)
+	sr.Access = b.accessList(r.Access)
 	sr.Retry = retryPolicy(&r.Retry)
 	sr.Priority = priority(r.QueuePriority.V)
 	if m := r.Mirror; m != nil {

@@ -35,6 +35,7 @@ type Live struct {
 	limitSeed *limit.Seed
 
 	challenges challenges
+	places     places
 
 	mu struct {
 		sync.Mutex
@@ -73,6 +74,7 @@ type changes struct {
 	tables     map[string]counters
 	requests   map[string]inProgress
 	challenger *challenge.Challenger
+	places     []string // paths of databases
 	routes     []string
 	listeners  []string
 }
@@ -123,6 +125,7 @@ func (l *Live) commit(next *changes) {
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)
+	l.places.keep(next.places)
 	for _, g := range next.requests {
 		g.gate.SetLimits(queue.Limits{Concurrent: g.max})
 	}

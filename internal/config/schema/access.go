@@ -22,6 +22,10 @@ type Access struct {
 	AllowFiles []Value[string] // relative ones are taken from the file that names them
 	DenyFiles  []Value[string]
 
+	// Countries by their two letters, and numbers of autonomous systems.
+	AllowCountries, DenyCountries []Value[string]
+	AllowASNs, DenyASNs           []Value[int64]
+
 	// Allowed and Denied are all prefixes of the keys and of the files. Allowed is nil where
 	// no key allows anything; an empty file allows nobody.
 	Allowed, Denied []netip.Prefix
@@ -30,30 +34,33 @@ type Access struct {
 func accessBlock() blockDef {
 	return blockDef{
 		name: "access",
-		doc: "Which clients are let in. The longest prefix that holds a client's address decides, `allow` before `deny` of the same length; " +
+		doc: "Which clients are let in. The longest prefix that holds a client's address decides, `allow` before `deny` of the same length; then its autonomous system, then its country; " +
 			"where anything is allowed, everybody else is denied. The nearest block holds as a whole: that of the route, else of the listener, else of the top level. " +
 			"Requests of clients that are denied are answered 403. Where no route has a block of its own, peers outside of `trusted-proxies` that are denied are reset when they connect, " +
 			"but 127.0.0.1 and ::1, which always reach `/health` and `/ready`. See [bans.md](../bans.md).",
-		keys: []Key{
-			{
-				Name: "allow", Kind: Prefixes, Many: true, Doc: "clients that are let in, and nobody else",
-				slot: value(func(a *Access) any { return &a.Allow }),
-			},
-			{
-				Name: "deny", Kind: Prefixes, Many: true, Doc: "clients that aren't let in",
-				slot: value(func(a *Access) any { return &a.Deny }),
-			},
-			{
-				Name: "allow-file", Kind: Texts, Many: true, check: checkFile,
-				Doc:  "file of addresses and prefixes for `allow`, one a line with comments after `#`, relative to the file that names it; read at start and reload",
-				slot: value(func(a *Access) any { return &a.AllowFiles }),
-			},
-			{
-				Name: "deny-file", Kind: Texts, Many: true, check: checkFile, Doc: "the same for `deny`",
-				slot: value(func(a *Access) any { return &a.DenyFiles }),
-			},
+		keys: append(accessKeys(), placeKeys()...), finish: finishAccess,
+	}
+}
+
+func accessKeys() []Key {
+	return []Key{
+		{
+			Name: "allow", Kind: Prefixes, Many: true, Doc: "clients that are let in, and nobody else",
+			slot: value(func(a *Access) any { return &a.Allow }),
 		},
-		finish: finishAccess,
+		{
+			Name: "deny", Kind: Prefixes, Many: true, Doc: "clients that aren't let in",
+			slot: value(func(a *Access) any { return &a.Deny }),
+		},
+		{
+			Name: "allow-file", Kind: Texts, Many: true, check: checkFile,
+			Doc:  "file of addresses and prefixes for `allow`, one a line with comments after `#`, relative to the file that names it; read at start and reload",
+			slot: value(func(a *Access) any { return &a.AllowFiles }),
+		},
+		{
+			Name: "deny-file", Kind: Texts, Many: true, check: checkFile, Doc: "the same for `deny`",
+			slot: value(func(a *Access) any { return &a.DenyFiles }),
+		},
 	}
 }
 
@@ -91,7 +98,8 @@ func (l *loader) accessLists() {
 	}
 	read := 0
 	for _, a := range all {
-		if len(a.Allow)+len(a.AllowFiles) > 0 {
+		l.d.places(a, l.cfg.GeoIP)
+		if len(a.Allow)+len(a.AllowFiles)+len(a.AllowCountries)+len(a.AllowASNs) > 0 {
 			a.Allowed = []netip.Prefix{}
 		}
 		for _, p := range a.Allow {

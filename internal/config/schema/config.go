@@ -16,6 +16,7 @@ type Config struct {
 	RateLimits    []*RateLimit // those of the policies included
 	Security      *Security    // nil when not written
 	Access        *Access      // likewise; holds where neither listener nor route has one
+	GeoIP         *GeoIP       // nil when not written
 
 	unbuilt bool // that of Options
 }
@@ -59,6 +60,10 @@ func topBlock() blockDef {
 			{
 				Name: "access", Kind: Opens, Opens: "access", Doc: "which clients are let in, where neither listener nor route says",
 				slot: optional(func(c *Config) **Access { return &c.Access }),
+			},
+			{
+				Name: "geoip", Kind: Opens, Opens: "geoip", Doc: "databases that know where addresses are",
+				slot: optional(func(c *Config) **GeoIP { return &c.GeoIP }),
 			},
 			{
 				Name: "observability", Kind: Opens, Opens: "observability", Doc: "metrics and logs",

@@ -83,6 +83,7 @@ func newLoader(opt Options) *loader {
 func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
 	inheritAll(l.cfg)
 	l.d.rateLimits(l.cfg)
+	l.databases()
 	l.accessLists()
 	l.d.securities(l.cfg)
 	if !l.garbled {

@@ -1,7 +1,8 @@
 // Package block knows which clients are kept out: by bans, which come and go while the
 // process serves, and by access lists, which a configuration holds.
 //
-// Both are tables of prefixes in which the longest one that holds an address decides. A
+// Both are tables of prefixes in which the longest one that holds an address decides; a list
+// may go on to judge by where the address is (package geo). A
 // Table of bans points at an immutable tree; whoever changes it stores a new one, so that
 // lookups take no lock and allocate nothing. A List is immutable as a whole.
 //

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 
 	"github.com/gaissmai/bart"
+
+	"sentinel/internal/dataplane/geo"
 )
 
 // verdict is what a list says of a prefix.
@@ -17,7 +19,14 @@ const (
 // List is an access list. It is immutable.
 type List struct {
 	tree   bart.Table[verdict]
-	others verdict // those that no prefix holds
+	rules  *geo.Rules // for those that no prefix holds; nil for none
+	places *geo.Database
+	others verdict // those that neither says anything of
+}
+
+// Locator knows where an address is.
+type Locator interface {
+	Locate(a netip.Addr) geo.Place
 }
 
 // NewList returns a list by which the longest prefix that holds an address decides, and of
@@ -34,13 +43,30 @@ func NewList(allowed, denied []netip.Prefix) *List {
 	return l
 }
 
+// Judge has addresses that no prefix holds judged by where they are, as places knows it. It is
+// called before the list is used.
+func (l *List) Judge(rules *geo.Rules, places *geo.Database) { l.rules, l.places = rules, places }
+
 // Allows reports whether the client a is let in. A nil list lets everybody in.
 func (l *List) Allows(a netip.Addr) bool {
 	if l == nil {
 		return true
 	}
+	return l.AllowsFrom(a, l.places)
+}
+
+// AllowsFrom is Allows by somebody who may have looked up already where a is.
+func (l *List) AllowsFrom(a netip.Addr, where Locator) bool {
+	if l == nil {
+		return true
+	}
 	if v, ok := l.tree.Lookup(a.Unmap()); ok {
 		return bool(v)
+	}
+	if l.rules != nil {
+		if allow, decided := l.rules.Decide(where.Locate(a)); decided {
+			return allow
+		}
 	}
 	return bool(l.others)
 }

@@ -6,6 +6,7 @@ import (
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/snapshot"
@@ -92,7 +93,8 @@ func (x *exchange) take(l *snapshot.RateLimit) fault.Kind {
 		x.limited = l.Name
 	case d.Allowed:
 		l.Metrics.Count(metric.LimitDelayed)
-		return x.rest(d.RetryAfter)
+		netio.Pause(d.RetryAfter)
+		x.look()
 	default:
 		l.Metrics.Count(metric.LimitBlocked)
 		x.limited, x.refusal, x.refusedBy = l.Name, d, l

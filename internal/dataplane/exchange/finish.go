@@ -45,6 +45,7 @@ func (x *exchange) describe(e *accesslog.Entry) {
 	if e.Path == nil {
 		e.Path = h.Bytes(h.Path)
 	}
+	x.describePlace(e)
 	e.Status, e.Fault, e.RequestID = x.status, x.fault, x.id
 	e.BytesIn, e.BytesOut, e.Tries = x.received, x.sent, x.tries
 	if x.route != nil {

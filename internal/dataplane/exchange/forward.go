@@ -62,9 +62,8 @@ func (x *exchange) ask(u *upstream.Upstream) fault.Kind {
 		}
 		x.settle(k)
 		u.Metrics.Retried()
-		if gone := x.rest(pause); gone != fault.None {
-			return gone
-		}
+		netio.Pause(pause)
+		x.look()
 	}
 }
 
@@ -85,16 +84,13 @@ func (x *exchange) pause(k fault.Kind, try int) time.Duration {
 
 // enter takes a place among the requests in progress at u, waiting for it in u's queue.
 func (x *exchange) enter(u *upstream.Upstream) fault.Kind {
-	waited, err := u.Gate.EnterFor(x, x.at, x.deadline, x.route.Priority)
+	waited, err := u.Gate.Enter(x.at, x.deadline, x.route.Priority)
 	if waited {
 		x.look()
 	}
 	if err != nil {
-		switch err {
-		case queue.ErrDeadline:
+		if errors.Is(err, queue.ErrDeadline) {
 			return fault.RequestDeadline
-		case queue.ErrGone:
-			return fault.ClientClosed
 		}
 		u.Refused(x.look())
 		return kindOf(err, fault.QueueFull)

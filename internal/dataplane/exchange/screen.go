@@ -48,7 +48,7 @@ func (x *exchange) screen() fault.Kind {
 	if list == nil {
 		list = x.ln.Access
 	}
-	if !list.Allows(x.client) {
+	if !list.AllowsFrom(x.client, x) {
 		return fault.AccessDenied
 	}
 	return fault.None

@@ -9,6 +9,7 @@ import (
 	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/filter"
+	"sentinel/internal/dataplane/geo"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/queue"
@@ -45,6 +46,8 @@ type request struct {
 	trusted    bool
 	client     netip.Addr // behind trusted proxies
 	clientText []byte
+	place      geo.Place // of client, once it is located
+	located    bool
 	requests   [2]*queue.Gate // that bound the requests in progress, passed by this one
 	limited    string         // the rate limit that found the request too many
 	refusal    limit.Decision

@@ -310,8 +310,6 @@ func (c *Client) readSide(err error) error {
 		return fault.UpstreamResponseTimeout
 	case netio.ErrInterrupted:
 		return err
-	case netio.ErrClientGone:
-		return fault.ClientClosed
 	case io.EOF:
 		return fault.UpstreamClosed
 	}
@@ -328,8 +326,6 @@ func contentSide(err error) error {
 		return fault.UpstreamReadTimeout
 	case netio.ErrInterrupted:
 		return err
-	case netio.ErrClientGone:
-		return fault.ClientAborted
 	}
 	return fault.UpstreamTruncated
 }

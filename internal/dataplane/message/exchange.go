@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sentinel/internal/dataplane/geo"
 	"sentinel/internal/dataplane/netio"
 )
 
@@ -32,11 +33,12 @@ type Client struct {
 	// that the Forwarded field wants (RFC 7239 section 6).
 	Text       []byte
 	AddrQuoted []byte
-	Secure     bool // TLS
-	Trusted    bool // a configured proxy: its forwarded fields are believed
-	Listener   int  // slot of the listener, stable across reloads
-	HealthOnly bool // only /health and /ready may be answered
-	Cell       int  // metric cell of the connection's worker
+	Secure     bool     // TLS
+	Trusted    bool     // a configured proxy: its forwarded fields are believed
+	Listener   int      // slot of the listener, stable across reloads
+	HealthOnly bool     // only /health and /ready may be answered
+	Cell       int      // metric cell of the connection's worker
+	Place      geo.Memo // of Addr
 }
 
 // Content reads the content of a request, freed from its framing.
@@ -105,12 +107,6 @@ type Transferrer interface {
 	// CanTransferFrom reports whether that is possible for the answer begun.
 	CanTransferFrom(src *netio.Conn) bool
 	TransferFrom(src *netio.Conn, n int64, wait netio.Patience) (moved int64, readErr, writeErr error)
-}
-
-// Watched is a Responder whose client can be looked at while the request waits.
-type Watched interface {
-	// Peer returns the connection of the client.
-	Peer() *netio.Conn
 }
 
 // Tunneller is a Responder whose connection can be taken over after a 101 response.

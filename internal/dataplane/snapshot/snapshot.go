@@ -11,6 +11,7 @@ import (
 	"sentinel/internal/dataplane/block"
 	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/filter"
+	"sentinel/internal/dataplane/geo"
 	"sentinel/internal/dataplane/h1"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/queue"
@@ -30,7 +31,9 @@ type Snapshot struct {
 	NoRoute   *metric.Route  // counts what no route matched
 	Identity  Identity
 	LimitSeed *limit.Seed
-	Requests  *queue.Gate // bounds the requests in progress in the process; nil: nothing does
+	Places    *geo.Database // nil where no database is configured
+	LogPlaces bool          // the access log tells where clients are
+	Requests  *queue.Gate   // bounds the requests in progress in the process; nil: nothing does
 	// Challenger gives challenges and takes answers; nil while there was never a need.
 	Challenger *challenge.Challenger
 }

@@ -96,6 +96,10 @@ func (l *line) fields(e *Entry, v verdict) {
 	l.int("status", int64(e.Status))
 	l.bytes("path", e.Path, pathMax)
 	l.addr("client_ip", e.Client)
+	l.name("country", e.Country)
+	if e.ASN != 0 {
+		l.int("asn", int64(e.ASN))
+	}
 	if e.Fault != 0 {
 		l.name("fault", e.Fault.String())
 	}

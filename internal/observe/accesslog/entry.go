@@ -26,6 +26,10 @@ type Entry struct {
 	Listener, Route, Upstream, Target string
 	// Limit is the rate limit that found the request too many; empty for none.
 	Limit string
+	// Country is where the client is, by two letters, and ASN the number of its autonomous
+	// system; 0 is unknown.
+	Country string
+	ASN     uint32
 	// Status is the status code sent, 0 when none was.
 	Status int
 	// Fault is what went wrong, None when nothing did.
