@@ -1,6 +1,6 @@
 # The two commands of the README: make demo, make test.
 
-.PHONY: build demo test test-short fuzz lint format soak chaos
+.PHONY: build demo test test-short fuzz lint format soak chaos flood websockets
 build:
 	go build -o bin/ ./cmd/sentinel ./tools/demo-origin
 
@@ -40,5 +40,14 @@ CHAOS := 3m
 CHAOS_RATE := 2000
 chaos:
 	SENTINEL_CHAOS=$(CHAOS) SENTINEL_CHAOS_RATE=$(CHAOS_RATE) go test -count=1 -v -timeout 20m -run Chaos ./test/chaos
+
+# Floods of every kind and slow clients, each for so long, beside good clients.
+FLOOD := 5s
+flood:
+	SENTINEL_FLOOD=$(FLOOD) go test -count=1 -v -timeout 20m ./test/flood
+
+# As many WebSockets as the limit of open files allows, 10,000 at most, through 100 reloads.
+websockets:
+	SENTINEL_WEBSOCKETS=1 go test -count=1 -v -timeout 10m -run WebSockets ./test/system
 
 include bench/bench.mk

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"sentinel/internal/control/lifecycle"
 	"sentinel/internal/testkit/mmdb"
 	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/pki"
 	testproxy "sentinel/internal/testkit/proxy"
 	"sentinel/internal/testkit/rawclient"
 )
@@ -189,6 +191,7 @@ type running struct {
 
 var (
 	addressPattern  = regexp.MustCompile(`(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)`)
+	certPattern     = regexp.MustCompile(`"/etc/sentinel/certs/[^"]*\.(crt|key)"`)
 	databasePattern = regexp.MustCompile(`"[^"]*\.mmdb"`)
 	pathPattern     = regexp.MustCompile(`"[^"]*/(sentinel\.pid|sentinel|state|admin\.sock|events\.log|access\.log)"`)
 )
@@ -213,7 +216,21 @@ func startExample(t *testing.T, file string) running {
 		return origins[port]
 	})
 	moved = databasePattern.ReplaceAllStringFunc(moved, func(path string) string { return exampleDatabase(t, path) })
+	moved = certPattern.ReplaceAllStringFunc(moved, examplePair(t))
 	return running{testproxy.Start(t, pathPattern.ReplaceAllString(moved, `"$$DIR/$1"`)), t}
+}
+
+// examplePair returns what puts a certificate and its key in the place of the paths that an
+// example shows; each is an authority's, too.
+func examplePair(t *testing.T) func(quoted string) string {
+	pair := pki.New(t, "example").Issue(t, pki.Server("localhost", "*.example.com", "127.0.0.1"))
+	cert, key := pair.Write(t, t.TempDir(), "example")
+	return func(quoted string) string {
+		if strings.HasSuffix(quoted, `.key"`) {
+			return strconv.Quote(key)
+		}
+		return strconv.Quote(cert)
+	}
 }
 
 // exampleDatabase writes a database that knows where this machine is: in AQ and AS64500.
@@ -305,6 +322,7 @@ var beyondFull = map[string]bool{
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
 	"security": true, "listener.security": true, "route.security": true,
 	"listener.proxy-protocol": true, // behind-load-balancer.kdl
+	"upstream.tls":            true, // upstream-tls.kdl
 	"geoip":                   true, // geoip.kdl
 	"access":                  true, "listener.access": true, "route.access": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
@@ -387,7 +405,8 @@ func TestPagesHoldValidConfigurations(t *testing.T) {
 				}
 			}
 			m[1] = databasePattern.ReplaceAllFunc(m[1], func(path []byte) []byte { return []byte(exampleDatabase(t, string(path))) })
-			if err := os.WriteFile(path, m[1], 0o600); err != nil {
+			text := certPattern.ReplaceAllStringFunc(string(m[1]), examplePair(t))
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if _, _, err := lifecycle.Check(path); err != nil {

@@ -21,6 +21,13 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(echoVariable) != "" {
+		if err := runEcho(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code, err := buildAndRun(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
