@@ -97,7 +97,7 @@ func exportedReceiver(fn *ast.FuncDecl) bool {
 // TestWaitsThroughNetio keeps the data plane from waiting by other means.
 func TestWaitsThroughNetio(t *testing.T) {
 	waits := regexp.MustCompile(`time\.(Sleep|After|NewTimer|AfterFunc)\(|<-[a-z]|\bselect \{`)
-	for _, pkg := range []string{"h1", "exchange", "message", "route", "filter", "upstream", "transport", "snapshot", "fault"} {
+	for _, pkg := range []string{"h1", "h2", "exchange", "message", "route", "filter", "upstream", "transport", "snapshot", "fault"} {
 		files, _ := filepath.Glob(filepath.Join(root, "internal/dataplane", pkg, "*.go"))
 		for _, file := range files {
 			if strings.HasSuffix(file, "_test.go") {

@@ -77,7 +77,7 @@ func (b *builder) addListeners(slot func(string) int) {
 		}
 		paths := pathPolicy(&l.PathNormalization)
 		b.snap.Listeners[i] = &snapshot.Listener{
-			Name: l.Name.V, H1: engineSettings(l), RequestTimeout: l.Timeouts.Request.V, RequestTimeoutSet: l.Timeouts.Request.From.Kind != schema.Default, BodyBytesMax: l.Limits.MaxBodySize.V,
+			Name: l.Name.V, H1: engineSettings(l), H2: http2Settings(l), H2C: l.HTTP2.H2C.V, H2Only: l.HTTP2.Only.V, RequestTimeout: l.Timeouts.Request.V, RequestTimeoutSet: l.Timeouts.Request.From.Kind != schema.Default, BodyBytesMax: l.Limits.MaxBodySize.V,
 			Paths: paths, RewrittenPaths: paths.Rewritten(),
 			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V),
 			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),

@@ -7,6 +7,7 @@ type Listener struct {
 	Addresses         []Value[string] // "host:port"
 	Protocol          Value[string]   // "http"
 	PathNormalization PathNormalization
+	HTTP2             HTTP2
 	Limits            Limits
 	Timeouts          Timeouts
 	TLS               *TLS           // nil when not written
@@ -59,6 +60,10 @@ func listenerBlocks() []blockDef {
 				slot: value(func(l *Listener) any { return &l.PathNormalization }),
 			},
 			{
+				Name: "http2", Kind: Opens, Opens: "http2", Doc: "whether and how HTTP/2 is spoken",
+				slot: value(func(l *Listener) any { return &l.HTTP2 }),
+			},
+			{
 				Name: "limits", Kind: Opens, Opens: "limits", Merges: true, Doc: "limits of this listener",
 				slot: value(func(l *Listener) any { return &l.Limits }),
 			},
@@ -87,7 +92,7 @@ func listenerBlocks() []blockDef {
 				slot: optional(func(l *Listener) **ProxyProtocol { return &l.ProxyProtocol }),
 			},
 		},
-	}, pathNormalizationBlock(), proxyProtocolBlock()}
+	}, pathNormalizationBlock(), http2Block(), proxyProtocolBlock()}
 }
 
 func pathNormalizationBlock() blockDef {

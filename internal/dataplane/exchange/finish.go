@@ -37,10 +37,18 @@ func (x *exchange) finish() {
 // protocols are the names of HTTP/1.Minor.
 var protocols = [...]string{"HTTP/1.0", "HTTP/1.1"}
 
+// protocol is the name of the version that the client speaks.
+func protocol(h *message.Head) string {
+	if h.Major == 2 {
+		return "HTTP/2"
+	}
+	return protocols[h.Minor&1]
+}
+
 func (x *exchange) describe(e *accesslog.Entry) {
 	h := &x.req.Head
 	e.Client, e.Method, e.Host = x.client, h.Bytes(h.MethodAt), h.Bytes(h.Authority)
-	e.Path, e.Query, e.Protocol = x.matched, h.Bytes(h.Query), protocols[h.Minor&1]
+	e.Path, e.Query, e.Protocol = x.matched, h.Bytes(h.Query), protocol(h)
 	e.Listener, e.Limit = x.ln.Name, x.limited
 	if e.Path == nil {
 		e.Path = h.Bytes(h.Path)

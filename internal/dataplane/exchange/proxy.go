@@ -12,6 +12,7 @@ import (
 
 	"sentinel/internal/dataplane/block"
 	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/h2"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
@@ -40,6 +41,7 @@ type Proxy struct {
 	opt     Options
 	current atomic.Pointer[snapshot.Snapshot]
 	engine  h1.Server
+	h2      h2.Server
 	conns   atomic.Uint64
 	splits  atomic.Uint64
 	// pressure is a Pressure.
@@ -50,6 +52,7 @@ type Proxy struct {
 func New(opt Options) *Proxy {
 	p := &Proxy{opt: opt}
 	p.engine = h1.Server{Handler: p, Settings: p.settings}
+	p.h2 = h2.Server{Handler: p, Settings: p.settingsH2, Panicked: opt.Panicked}
 	return p
 }
 
@@ -68,7 +71,7 @@ func (p *Proxy) ServeConn(c *listen.Conn) {
 	m := p.listener(p.current.Load(), client).Metrics
 	m.Opened(client.Cell)
 	defer m.Closed(client.Cell)
-	p.engine.Serve(c.Net, c, client)
+	p.speak(c, client)
 }
 
 // describe gathers what is known of a peer once per connection.

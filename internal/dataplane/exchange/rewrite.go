@@ -137,7 +137,11 @@ func (x *exchange) addVia() {
 			h.Extra = append(h.Extra, ", "...)
 		}
 	}
-	h.Extra = append(h.Extra, '1', '.', '0'+h.Minor)
+	if h.Major == 2 {
+		h.Extra = append(h.Extra, "2.0"...)
+	} else {
+		h.Extra = append(h.Extra, '1', '.', '0'+h.Minor)
+	}
 	h.Extra = append(h.Extra, " sentinel\r\n"...)
 }
 

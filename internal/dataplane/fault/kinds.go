@@ -76,6 +76,14 @@ const (
 	BadProxyHeader
 	// ProxyHeaderTimeout is a PROXY header that didn't arrive in time.
 	ProxyHeaderTimeout
+	// ProtocolViolation is a connection that breaks the rules of RFC 9113.
+	ProtocolViolation
+	// StreamResets is a client that gives up streams faster than they can be served.
+	StreamResets
+	// FrameFlood is a client that sends frames that carry nothing.
+	FrameFlood
+	// HeaderFlood is an encoded field section above its limit of bytes or frames.
+	HeaderFlood
 
 	// UpstreamRefused is a connection that the target's host refused.
 	UpstreamRefused

@@ -7,7 +7,7 @@ func buildRows() [Count]Row {
 	t := [Count]Row{None: {Name: "None", Label: "none", Code: "-", Text: "none"}}
 	for _, part := range []map[Kind]Row{
 		clientRequestRows(), clientConductRows(), clientConnectionRows(), upstreamConnectRows(), upstreamTLSRows(),
-		upstreamResponseRows(), upstreamCapacityRows(), selfRows(),
+		upstreamResponseRows(), upstreamCapacityRows(), selfRows(), clientH2Rows(),
 	} {
 		for k, r := range part {
 			t[k] = r

@@ -1,6 +1,11 @@
 package h2
 
-import "sentinel/internal/dataplane/message"
+import (
+	"strings"
+	"unsafe"
+
+	"sentinel/internal/dataplane/message"
+)
 
 // The classes of bytes that fields are checked by (RFC 9113 sections 8.2.1 and 8.3.1).
 const (
@@ -131,4 +136,43 @@ func digits(s string) (int64, bool) {
 		n = n*10 + int64(s[i]-'0')
 	}
 	return n, true
+}
+
+// classify is message.Classify for a name that stands in a string.
+func classify(name string) message.FieldID {
+	return message.Classify(unsafe.Slice(unsafe.StringData(name), len(name)))
+}
+
+// validAuthority reports whether s is a host with an optional port (RFC 9110 section 7.2);
+// user information is refused with everything else that is none (RFC 9113 section 8.3.1).
+func validAuthority(s string) bool {
+	if len(s) > 255+6 || !all(s, isHost) {
+		return false
+	}
+	if s[0] == '[' {
+		end := strings.IndexByte(s, ']')
+		if end < 3 || end+1 < len(s) && s[end+1] != ':' {
+			return false
+		}
+		return validLiteral(s[1:end]) && validPort(s[min(end+2, len(s)):])
+	}
+	host, port, _ := strings.Cut(s, ":")
+	return host != "" && !strings.ContainsAny(host, "[]") && validPort(port)
+}
+
+// validLiteral reports whether s may stand between the brackets of an IP literal.
+func validLiteral(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9', c|0x20 >= 'a' && c|0x20 <= 'f', c == ':', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func validPort(s string) bool {
+	n, ok := digits(s)
+	return s == "" || ok && len(s) <= 5 && n <= 65535
 }

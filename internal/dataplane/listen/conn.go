@@ -41,7 +41,8 @@ type Conn struct {
 	counted   bool         // among its client's connections
 	idleSince atomic.Int64 // on the clock; 0 while a request is in hand
 	evicted   atomic.Bool  // it must end as soon as it is idle
-	links     struct {     // guarded by the mutex of the list that holds the connection
+	told      atomic.Pointer[func()]
+	links     struct { // guarded by the mutex of the list that holds the connection
 		next, prev *Conn
 	}
 }
@@ -75,6 +76,24 @@ func (c *Conn) Idle(now time.Duration) {
 	c.idleSince.Store(max(int64(now), 1))
 	if c.evicted.Load() {
 		c.Net.Interrupt()
+	}
+}
+
+// OnDrain has told called when no further request is wanted, until it is given nil: for a
+// protocol that can say so while requests are in hand. Any goroutine calls it, as often as it
+// likes; it may not wait.
+func (c *Conn) OnDrain(told func()) {
+	if told == nil {
+		c.told.Store(nil)
+		return
+	}
+	c.told.Store(&told)
+}
+
+// tell calls what OnDrain was given.
+func (c *Conn) tell() {
+	if told := c.told.Load(); told != nil {
+		(*told)()
 	}
 }
 
@@ -151,6 +170,18 @@ func (s *connList) interruptIdle(before time.Duration) {
 	s.each(func(c *Conn) {
 		if since := c.idleSince.Load(); since != 0 && since <= int64(before) {
 			c.Net.Interrupt()
+		}
+	})
+}
+
+// drain ends the waits of connections that have been idle since before, and tells the others
+// that the end is near.
+func (s *connList) drain(before time.Duration) {
+	s.each(func(c *Conn) {
+		if since := c.idleSince.Load(); since != 0 && since <= int64(before) {
+			c.Net.Interrupt()
+		} else {
+			c.tell()
 		}
 	})
 }

@@ -50,7 +50,7 @@ func (r *Registry) sweep(ctx context.Context, all []*Listener) {
 	for {
 		left := int64(0)
 		for _, l := range all {
-			l.conns.interruptIdle(r.clock.Now() - drainIdleAfter)
+			l.conns.drain(r.clock.Now() - drainIdleAfter)
 			left += l.gate.Open()
 		}
 		if left == 0 {

@@ -55,7 +55,8 @@ type Head struct {
 	Status int
 	Reason Span
 
-	Minor         uint8 // HTTP/1.Minor as received
+	Major         uint8 // 2 for HTTP/2; 0 is HTTP/1
+	Minor         uint8 // HTTP/1.Minor as received; 1 where Major is another
 	Framing       Framing
 	ContentLength int64 // bytes; -1 unless Framing is Length
 

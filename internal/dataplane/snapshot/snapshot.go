@@ -13,6 +13,7 @@ import (
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/geo"
 	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/h2"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/retry"
@@ -51,6 +52,10 @@ type Identity struct {
 type Listener struct {
 	Name string
 	H1   h1.Settings
+	H2   h2.Settings
+	// H2C says that clients may begin with HTTP/2 without TLS.
+	H2C    bool
+	H2Only bool // nothing else is spoken
 	// Paths is how the path of a request is brought into the one form that is matched,
 	// rewritten and sent.
 	Paths route.PathPolicy
