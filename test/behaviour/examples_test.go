@@ -50,6 +50,12 @@ var examples = map[string][]promise{
 		{request: "GET /v1/a?key=1\nHost: api.example.com\nX-Tenant: 7", status: 200, has: []string{"\nGET /v1/a?key=1 "}},
 		{request: "POST /v2?key=1\nHost: api.example.com\nX-Tenant: acme\nContent-Length: 1000001", status: 413},
 	},
+	"fleet.kdl": {
+		{request: "GET /x", status: 200, has: []string{"origin 9000\n"}},
+		{request: "GET /login", status: 200},
+		{request: "GET /login", status: 200},
+		{request: "GET /login", status: 429, has: []string{"\r\nRetry-After: "}},
+	},
 	"resilience.kdl": {{request: "GET /x", status: 200, has: []string{"origin 900", "\nGET /x "}}},
 	"edge.kdl": {
 		{request: "GET /login", status: 200},
@@ -204,6 +210,7 @@ func startExample(t *testing.T, file string) running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("REDIS_PASSWORD", "example")
 	origins := map[string]string{}
 	moved := addressPattern.ReplaceAllStringFunc(string(text), func(address string) string {
 		port := addressPattern.FindStringSubmatch(address)[1]
@@ -324,6 +331,7 @@ var beyondFull = map[string]bool{
 	"listener.proxy-protocol": true, // behind-load-balancer.kdl
 	"upstream.tls":            true, // upstream-tls.kdl
 	"geoip":                   true, // geoip.kdl
+	"rate-limit-store":        true, // fleet.kdl
 	"access":                  true, "listener.access": true, "route.access": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }

@@ -42,6 +42,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
 	}
 	b.snap.Requests = b.live.requests(b.next, "", int(cfg.Limits.MaxConcurrentRequests.V))
+	b.next.fleet = b.fleet()
 	b.identity()
 	b.places()
 	b.challenger(slot != nil)

@@ -35,10 +35,16 @@ func (b *builder) rateLimit(r *schema.RateLimit) *snapshot.RateLimit {
 		b.problem(r.From, "%v", err)
 		return nil
 	}
-	rule := ruleOf(r)
+	rule, seed, keys := ruleOf(r), b.live.limitSeed, key.String()+" "+strconv.Itoa(int(r.IPv6PrefixBits.V))
+	fleet := b.next.fleet
+	if fleet != nil && r.Shared.V {
+		seed, keys = fleet.seed, keys+" fleet "+fleet.secret
+	} else {
+		fleet = nil
+	}
+	table := b.live.table(b.next, id, counters{keys: keys, rule: rule, shared: fleet != nil})
 	l := &snapshot.RateLimit{
-		Name: r.Name.V, Key: key, Policy: limit.AppendPolicy(nil, rule),
-		Table: b.live.table(b.next, id, key.String()+" "+strconv.Itoa(int(r.IPv6PrefixBits.V)), rule), Metrics: b.live.opt.Metrics.Limit(r.Name.V, r.Scope),
+		Name: r.Name.V, Key: key, Seed: seed, Policy: limit.AppendPolicy(nil, rule), Table: table, Metrics: b.live.opt.Metrics.Limit(r.Name.V, r.Scope),
 		LogOnly: r.Action.V == "log", Shadow: r.Mode.V == "shadow",
 	}
 	if r.Action.V == "delay" {
@@ -46,6 +52,9 @@ func (b *builder) rateLimit(r *schema.RateLimit) *snapshot.RateLimit {
 		if r.MaxDelay.IsSet() {
 			l.Patience = r.MaxDelay.V
 		}
+	}
+	if fleet != nil {
+		fleet.share(id+"\x00"+keys, SharedLimit{Table: table, Rule: rule, Patience: l.Patience})
 	}
 	b.limits[id] = l
 	return l
@@ -65,23 +74,28 @@ func ruleOf(r *schema.RateLimit) limit.Rule {
 // counters are the table of a limit that lives on, and what its keys are made of: counts of
 // other keys mean nothing.
 type counters struct {
-	table *limit.Table
-	keys  string
-	rule  limit.Rule
+	table  *limit.Table
+	keys   string
+	rule   limit.Rule
+	shared bool // with the fleet
 }
 
 // table returns the counters of a limit: those there are where what they count is the same,
 // with the rate that the generation wants from its commit on, else new ones.
-func (l *Live) table(next *changes, id, keys string, rule limit.Rule) *limit.Table {
+func (l *Live) table(next *changes, id string, want counters) *limit.Table {
 	l.mu.Lock()
 	c, known := l.mu.tables[id]
 	l.mu.Unlock()
-	if !known || c.keys != keys || c.rule.Entries != rule.Entries {
-		c = counters{table: limit.NewTable(rule), keys: keys}
+	switch {
+	case known && c.keys == want.keys && c.rule.Entries == want.rule.Entries:
+		want.table = c.table
+	case want.shared:
+		want.table = limit.NewShared(want.rule)
+	default:
+		want.table = limit.NewTable(want.rule)
 	}
-	c.rule = rule
-	next.tables[id] = c
-	return c.table
+	next.tables[id] = want
+	return want.table
 }
 
 // inProgress bounds the requests in progress, of a listener or of the process.

@@ -47,6 +47,7 @@ type Live struct {
 		names     metric.Live // likewise
 		tables    map[string]counters
 		requests  map[string]inProgress
+		fleet     *Fleet
 	}
 }
 
@@ -75,6 +76,7 @@ type changes struct {
 	requests   map[string]inProgress
 	challenger *challenge.Challenger
 	places     []string // paths of databases
+	fleet      *Fleet
 	routes     []string
 	listeners  []string
 }
@@ -121,7 +123,7 @@ func (l *Live) commit(next *changes) {
 	}
 	l.mu.plans, l.mu.shared = next.plans, next.shared
 	l.mu.failovers, l.mu.fallbacks, l.mu.tables = next.failovers, next.fallbacks, next.tables
-	l.mu.requests = next.requests
+	l.mu.requests, l.mu.fleet = next.requests, next.fleet
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)

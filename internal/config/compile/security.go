@@ -207,7 +207,7 @@ func (b *builder) security(seen map[string]*snapshot.Security, l *schema.Listene
 	threshold := s.ChallengeThreshold.V
 	counts := func(name string, burst int64, clients int) *limit.Table {
 		rule := limit.Rule{Name: scope, Per: time.Minute, Requests: threshold, Burst: burst, Entries: clients}
-		return b.live.table(b.next, scope+name, key.String(), rule)
+		return b.live.table(b.next, scope+name, counters{keys: key.String(), rule: rule})
 	}
 	made := &snapshot.Security{
 		Policy: challenge.Policy{

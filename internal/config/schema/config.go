@@ -14,9 +14,11 @@ type Config struct {
 	Observability Observability
 	HealthCheck   *HealthCheck // the default for each upstream; nil when not written
 	RateLimits    []*RateLimit // those of the policies included
-	Security      *Security    // nil when not written
-	Access        *Access      // likewise; holds where neither listener nor route has one
-	GeoIP         *GeoIP       // nil when not written
+	// RateLimitStore is where the fleet counts together; nil when not written.
+	RateLimitStore *RateLimitStore
+	Security       *Security // nil when not written
+	Access         *Access   // likewise; holds where neither listener nor route has one
+	GeoIP          *GeoIP    // nil when not written
 
 	unbuilt bool // that of Options
 }
@@ -52,6 +54,10 @@ func topBlock() blockDef {
 			{
 				Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "the default for every listener and route",
 				slot: several(func(c *Config) *[]*RateLimit { return &c.RateLimits }),
+			},
+			{
+				Name: "rate-limit-store", Kind: Opens, Opens: "rate-limit-store", Doc: "where several proxies count their rate limits together",
+				slot: optional(func(c *Config) **RateLimitStore { return &c.RateLimitStore }),
 			},
 			{
 				Name: "security", Kind: Opens, Opens: "security", Doc: "the default for every listener and route",

@@ -84,6 +84,7 @@ func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
 	inheritAll(l.cfg)
 	l.d.rateLimits(l.cfg)
 	l.databases()
+	l.d.stores(l.cfg)
 	l.accessLists()
 	l.d.securities(l.cfg)
 	if !l.garbled {

@@ -19,6 +19,7 @@ type RateLimit struct {
 	MaxDelay       Value[time.Duration] // of action "delay"; unset: a second
 	Mode           Value[string]        // "enforce" or "shadow"
 	MaxKeys        Value[int64]
+	Shared         Value[bool] // counted in the rate-limit-store, where there is one
 
 	// Scope is where its counters belong: "top level", `listener "x"` or `route "x"`.
 	Scope string
@@ -72,6 +73,10 @@ func rateLimitBlock() blockDef {
 			{
 				Name: "max-keys", Kind: Int, Unit: "keys", Min: 128, Max: 16777216, Default: "65536", Doc: "keys that are remembered at once",
 				slot: value(func(r *RateLimit) any { return &r.MaxKeys }),
+			},
+			{
+				Name: "shared", Kind: Bool, Default: "#true", Doc: "whether all proxies count together where there is a rate-limit-store",
+				slot: value(func(r *RateLimit) any { return &r.Shared }),
 			},
 		},
 		finish: finishRateLimit,

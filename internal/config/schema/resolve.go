@@ -28,6 +28,8 @@ func inherit(keys []*Key, b, above any) {
 			inheritValue(v, k.slot.at(above).(*Value[int64]))
 		case *Value[string]:
 			inheritValue(v, k.slot.at(above).(*Value[string]))
+		case *Value[bool]:
+			inheritValue(v, k.slot.at(above).(*Value[bool]))
 		case *[]Value[Range]:
 			if len(*v) > 0 {
 				continue

@@ -17,6 +17,7 @@ import (
 	"sentinel/internal/config/compile"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/fleet"
 	"sentinel/internal/control/memory"
 	"sentinel/internal/control/targets"
 	"sentinel/internal/dataplane/exchange"
@@ -56,6 +57,7 @@ type assembly struct {
 	logs     *logs
 	keeper   *targets.Keeper // nil in a check, as all that follows
 	bans     *bans
+	fleet    *fleet.Keeper
 	events   *event.Log
 	registry *listen.Registry
 }
@@ -81,6 +83,9 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	a.bans = newBans(a.live, events, log)
 	a.bans.Run()
 	defer a.bans.Close()
+	a.fleet = fleet.New(fleet.Options{Clock: clock, Events: events, Metrics: m.Store()})
+	a.fleet.Run()
+	defer a.fleet.Close()
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
 		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Bans: &a.bans.table,
@@ -228,6 +233,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 	return func() {
 		a.bans.serves(cfg)
 		handOver()
+		a.fleet.Serve(a.live.Fleet())
 		a.Swap(snap)
 		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))

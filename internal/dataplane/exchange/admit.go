@@ -46,7 +46,7 @@ func (x *exchange) admit() fault.Kind {
 // charge counts a request that is refused already, so that it doesn't come for free.
 func (x *exchange) charge(limits []*snapshot.RateLimit) {
 	for _, l := range limits {
-		key, _ := l.Key.Sum(x.s.LimitSeed, x)
+		key, _ := l.Key.Sum(l.Seed, x)
 		l.Table.Take(key, x.at, 1)
 	}
 }
@@ -77,7 +77,7 @@ func (x *exchange) uncount() {
 
 // take asks one limit, and does what it says to a request too many.
 func (x *exchange) take(l *snapshot.RateLimit) fault.Kind {
-	key, _ := l.Key.Sum(x.s.LimitSeed, x) // those without a part share one count
+	key, _ := l.Key.Sum(l.Seed, x) // those without a part share one count
 	patience := l.Patience
 	if l.Shadow {
 		patience = 0

@@ -28,4 +28,6 @@
 // count right. A clock that lags behind that of an earlier call makes a decision no less
 // strict: over all calls, at most Burst plus what the rate gives from the earliest now to the
 // latest is allowed.
+//
+// A table may count together with those of other processes: see NewShared.
 package limit

@@ -1,6 +1,8 @@
 package limit
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -175,6 +177,7 @@ func (k *KeySpec) Uses(p Part) bool {
 // for requests whose keys collide. Tables outlive a reload, so the seed has to as well: there
 // is one for a process, made by NewSeed.
 type Seed struct {
+	fleet  *sipKey // hashes instead of hash where several processes share it
 	hash   maphash.Seed
 	fold   [2]uint64
 	absent uint64 // in place of the hash of a part that isn't there
@@ -187,6 +190,27 @@ func NewSeed() *Seed {
 		fold:   [2]uint64{maphash.String(maphash.MakeSeed(), "0"), maphash.String(maphash.MakeSeed(), "1")},
 		absent: maphash.String(maphash.MakeSeed(), "absent"),
 	}
+}
+
+// NewFleetSeed returns the seed that every process makes of one secret, for keys that they
+// count together.
+func NewFleetSeed(secret []byte) *Seed {
+	derive := func(label string) uint64 {
+		h := hmac.New(sha256.New, secret)
+		h.Write([]byte("sentinel rate limit key " + label))
+		return binary.LittleEndian.Uint64(h.Sum(nil))
+	}
+	return &Seed{
+		fleet: &sipKey{derive("k0"), derive("k1")}, hash: maphash.MakeSeed(),
+		fold: [2]uint64{derive("fold 0"), derive("fold 1")}, absent: derive("absent"),
+	}
+}
+
+func (s *Seed) sum(value []byte) uint64 {
+	if s.fleet != nil {
+		return s.fleet.sum(value)
+	}
+	return maphash.Bytes(s.hash, value)
 }
 
 // Sum returns the key of a request, and whether all parts were there. A part that isn't
@@ -205,33 +229,12 @@ func (k *KeySpec) Sum(seed *Seed, src Source) (key uint64, complete bool) {
 		if value == nil {
 			complete = false
 		} else {
-			h = maphash.Bytes(seed.hash, value)
+			h = seed.sum(value)
 		}
 		hi, lo := bits.Mul64(key^seed.fold[0], h^seed.fold[1])
 		key = hi ^ lo
 	}
 	return key, complete
-}
-
-// Append appends the key of a request as bytes, each part with kind and length before it, and
-// reports whether all parts were there. It is the same in every process, for stores that
-// several share.
-func (k *KeySpec) Append(dst []byte, src Source) (key []byte, complete bool) {
-	complete = true
-	var addr [16]byte
-	for i := range k.parts {
-		p := &k.parts[i]
-		value := k.value(p, src, &addr)
-		dst = append(dst, byte(p.part))
-		if value == nil {
-			complete = false
-			dst = append(dst, 0)
-			continue
-		}
-		dst = binary.AppendUvarint(dst, uint64(len(value))+1)
-		dst = append(dst, value...)
-	}
-	return dst, complete
 }
 
 // value returns a part of a request, nil where there is none; an address is written into buf.

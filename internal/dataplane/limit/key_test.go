@@ -1,7 +1,6 @@
 package limit
 
 import (
-	"bytes"
 	"net/netip"
 	"strings"
 	"testing"
@@ -106,7 +105,7 @@ func TestSameKey(t *testing.T) {
 		{[]string{"header:a"}, 0, with(map[string]string{"b": "1"}), with(map[string]string{"b": "2"}), true},
 		{[]string{"header:a"}, 0, with(map[string]string{"a": "A"}), with(map[string]string{"a": "a"}), false},
 	}
-	seed := NewSeed()
+	seed, fleet, again := NewSeed(), NewFleetSeed([]byte("secret")), NewFleetSeed([]byte("secret"))
 	for _, c := range cases {
 		k, err := ParseKey(c.list, c.bits)
 		if err != nil {
@@ -117,10 +116,10 @@ func TestSameKey(t *testing.T) {
 		if (a == b) != c.same {
 			t.Errorf("Sum() by %v is the same for %v and %v: %v, want %v", k, c.a, c.b, a == b, c.same)
 		}
-		x, _ := k.Append(nil, c.a)
-		y, _ := k.Append(nil, c.b)
-		if bytes.Equal(x, y) != c.same {
-			t.Errorf("Append() by %v is the same for %v and %v: %v, want %v", k, c.a, c.b, !c.same, c.same)
+		x, _ := k.Sum(fleet, c.a)
+		y, _ := k.Sum(again, c.b)
+		if (x == y) != c.same {
+			t.Errorf("Sum() by %v in two processes of a fleet is the same for %v and %v: %v, want %v", k, c.a, c.b, !c.same, c.same)
 		}
 	}
 }
@@ -137,9 +136,8 @@ func TestComplete(t *testing.T) {
 		{&request{fields: map[string]string{"a": "1"}}, false},
 	} {
 		_, sum := k.Sum(seed, c.src)
-		_, appended := k.Append(nil, c.src)
-		if sum != c.want || appended != c.want {
-			t.Errorf("complete for %v = %v and %v, want %v", c.src, sum, appended, c.want)
+		if sum != c.want {
+			t.Errorf("complete for %v = %v, want %v", c.src, sum, c.want)
 		}
 	}
 }
@@ -167,15 +165,16 @@ func TestSeed(t *testing.T) {
 }
 
 func BenchmarkSum(b *testing.B) {
-	seed := NewSeed()
 	src := &fixed{addr: netip.MustParseAddr("2001:db8::1"), value: []byte("3f1e0b7c-9d7a-4f43-8a55-1d9a6f0c2b11")}
 	for _, list := range [][]string{{"client_ip"}, {"client_ip", "route"}, {"header:x-api-key", "path", "method"}} {
 		k := mustParse(b, list...)
-		b.Run(k.String(), func(b *testing.B) {
-			for b.Loop() {
-				k.Sum(seed, src)
-			}
-		})
+		for name, seed := range map[string]*Seed{"": NewSeed(), " of a fleet": NewFleetSeed([]byte("secret"))} {
+			b.Run(k.String()+name, func(b *testing.B) {
+				for b.Loop() {
+					k.Sum(seed, src)
+				}
+			})
+		}
 	}
 }
 

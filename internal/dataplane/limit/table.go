@@ -27,8 +27,9 @@ type Decision struct {
 // Table remembers the keys of one rule. Make it by NewTable; its methods may be called by
 // many goroutines at once. Every now is on the clock of the process.
 type Table struct {
-	sets   []set
-	shards [shards]shard // that of a set by the low bits of its index
+	sets    []set
+	shards  [shards]shard // that of a set by the low bits of its index
+	ledgers *ledgers      // nil unless it is shared
 
 	mu struct { // of Configure; comes before that of a shard
 		sync.Mutex
@@ -76,11 +77,12 @@ func (t *Table) Take(key uint64, now time.Duration, cost int64) Decision {
 // Reserve is Take for a request that can wait as long as patience: it may use credit that is
 // still to come, and then RetryAfter says how long it has to wait for its turn.
 func (t *Table) Reserve(key uint64, now time.Duration, cost int64, patience time.Duration) Decision {
-	h, s, key := t.at(key)
+	h, s, place, key := t.at(key)
 	h.mu.Lock()
 	m := h.mu.meter
 	base := m.ticks(now)
 	way, full := s.findLocked(key, base)
+	full = t.ledgers.confineLocked(place, way, full, now, m)
 	ask := m.ask(full, cost)
 	d := Decision{Allowed: ask <= base+m.window+m.patience(patience) && cost <= int64(m.burst)}
 	if !d.Allowed {
@@ -92,8 +94,10 @@ func (t *Table) Reserve(key uint64, now time.Duration, cost int64, patience time
 		if cost > 0 {
 			if way < 0 {
 				way = s.insertLocked(key, base, m, &h.mu.counts)
+				t.ledgers.enterLocked(place, way)
 			}
 			s.full[way] = full
+			t.ledgers.spendLocked(place, way, key, cost, now)
 		}
 	}
 	h.mu.Unlock()
@@ -103,11 +107,12 @@ func (t *Table) Reserve(key uint64, now time.Duration, cost int64, patience time
 
 // Peek returns what Take would say to one request, and takes and counts nothing.
 func (t *Table) Peek(key uint64, now time.Duration) Decision {
-	h, s, key := t.at(key)
+	h, s, place, key := t.at(key)
 	h.mu.Lock()
 	m := h.mu.meter
 	base := m.ticks(now)
-	_, full := s.findLocked(key, base)
+	way, full := s.findLocked(key, base)
+	full = t.ledgers.confineLocked(place, way, full, now, m)
 	h.mu.Unlock()
 	ask := m.ask(full, 1)
 	d := Decision{Allowed: ask <= base+m.window}
@@ -184,13 +189,14 @@ func (t *Table) sum() (all counts) {
 	return all
 }
 
-// at returns where a key belongs, and the key as it stands there, where 0 is nobody's.
-func (t *Table) at(key uint64) (*shard, *set, uint64) {
+// at returns where a key belongs, with the set's index, and the key as it stands there, where
+// 0 is nobody's.
+func (t *Table) at(key uint64) (h *shard, s *set, place, stands uint64) {
 	if key == 0 {
 		key = spread
 	}
 	i := t.index(key)
-	return &t.shards[i%shards], &t.sets[i], key
+	return &t.shards[i%shards], &t.sets[i], i, key
 }
 
 func (t *Table) index(key uint64) uint64 {

@@ -154,7 +154,8 @@ type RateLimit struct {
 	Name     string
 	Table    *limit.Table
 	Key      *limit.KeySpec
-	Policy   []byte // value of RateLimit-Policy
+	Seed     *limit.Seed // that of the process, or of the fleet where it is counted together
+	Policy   []byte      // value of RateLimit-Policy
 	Metrics  *metric.Limit
 	Patience time.Duration // how long a request is held back at most; 0 refuses at once
 	LogOnly  bool          // requests too many are let through and noted

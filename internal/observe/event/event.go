@@ -22,11 +22,12 @@ const (
 	KindUpstream = "upstream" // no target of an upstream takes requests, or some do again
 	KindMemory   = "memory"   // memory is short to a stage, or less so
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
+	KindStore    = "store"    // the store that rate limits share is away, or answers again
 )
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindBan}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindBan, KindStore}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
@@ -65,6 +66,8 @@ func (e *Event) Message() string {
 		return state("target", e.To)
 	case KindBan:
 		return state("client", e.To)
+	case KindStore:
+		return state("rate limit store", e.To)
 	case KindPanic:
 		return e.either("panic began", "panic ended")
 	case KindFailover:

@@ -45,6 +45,7 @@ type Registry struct {
 	unrouted *Route
 
 	process    processState
+	store      Store
 	challenges atomic.Pointer[challenge.Counters]
 	epoch      atomic.Int64 // slice of the sliding window that is being written
 
