@@ -26,6 +26,7 @@ type builder struct {
 	upstreams map[string]*upstream.Upstream
 	limits    map[string]*snapshot.RateLimit // by metric.LimitKey
 	lists     accessLists
+	tls       map[string]secured // by listener
 	diags     kdl.Diagnostics
 }
 
@@ -35,7 +36,7 @@ type builder struct {
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
 	b := &builder{
-		cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
+		cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), tls: make(map[string]secured), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
 		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams)),
 	}
 	for _, p := range cfg.System.TrustedProxies {
@@ -48,6 +49,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	b.challenger(slot != nil)
 	b.addUpstreams()
 	b.addRoutes()
+	b.edges()
 	if slot != nil {
 		b.addListeners(slot)
 		b.securities()
@@ -85,6 +87,7 @@ func (b *builder) addListeners(slot func(string) int) {
 			Requests:   b.live.requests(b.next, l.Name.V, int(l.Limits.MaxConcurrentRequests.V)),
 		}
 		b.access(l, b.snap.Listeners[i])
+		b.secure(l, b.snap.Listeners[i])
 		b.next.listeners = append(b.next.listeners, l.Name.V)
 	}
 }

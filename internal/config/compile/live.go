@@ -11,6 +11,7 @@ import (
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/queue"
+	"sentinel/internal/dataplane/tlsedge"
 	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/metric"
@@ -36,6 +37,7 @@ type Live struct {
 
 	challenges challenges
 	places     places
+	tickets    *tlsedge.Tickets // of listeners without keys of their own
 
 	mu struct {
 		sync.Mutex
@@ -48,6 +50,8 @@ type Live struct {
 		tables    map[string]counters
 		requests  map[string]inProgress
 		fleet     *Fleet
+		// certificates are those of the generation that serves.
+		certificates []Certificate
 	}
 }
 
@@ -59,7 +63,7 @@ func NewLive(o LiveOptions) *Live {
 	if o.Lookup == nil {
 		o.Lookup = func(Source) ([]Address, bool) { return nil, false }
 	}
-	l := &Live{opt: o, limitSeed: limit.NewSeed(), dialer: &net.Dialer{KeepAlive: 30 * time.Second}}
+	l := &Live{opt: o, limitSeed: limit.NewSeed(), dialer: &net.Dialer{KeepAlive: 30 * time.Second}, tickets: tlsedge.NewTickets(time.Now())}
 	l.mu.endpoints = make(map[endpointKey]*endpoint)
 	l.mu.shared = make(map[string]*upstream.Shared)
 	l.mu.failovers = make(map[string]*upstream.Failover)
@@ -68,17 +72,18 @@ func NewLive(o LiveOptions) *Live {
 
 // changes is what a generation does to what lives on, done when it serves.
 type changes struct {
-	plans      []*plan
-	shared     map[string]*upstream.Shared
-	failovers  map[string]*upstream.Failover
-	fallbacks  map[string][]string
-	tables     map[string]counters
-	requests   map[string]inProgress
-	challenger *challenge.Challenger
-	places     []string // paths of databases
-	fleet      *Fleet
-	routes     []string
-	listeners  []string
+	plans        []*plan
+	shared       map[string]*upstream.Shared
+	failovers    map[string]*upstream.Failover
+	fallbacks    map[string][]string
+	tables       map[string]counters
+	requests     map[string]inProgress
+	certificates []Certificate
+	challenger   *challenge.Challenger
+	places       []string // paths of databases
+	fleet        *Fleet
+	routes       []string
+	listeners    []string
 }
 
 func newChanges() *changes {
@@ -124,6 +129,7 @@ func (l *Live) commit(next *changes) {
 	l.mu.plans, l.mu.shared = next.plans, next.shared
 	l.mu.failovers, l.mu.fallbacks, l.mu.tables = next.failovers, next.fallbacks, next.tables
 	l.mu.requests, l.mu.fleet = next.requests, next.fleet
+	l.mu.certificates = next.certificates
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)
@@ -171,8 +177,8 @@ func (l *Live) Readdress() {
 	}
 }
 
-// Sweep closes idle connections that are over their limits and drops the series of names
-// that are gone. It is called every few seconds.
+// Sweep closes idle connections that are over their limits, changes the keys of session
+// tickets when that is due and drops the series of names that are gone. It is called every few seconds.
 func (l *Live) Sweep() {
 	l.mu.Lock()
 	pools := make([]*transport.Pool, 0, len(l.mu.endpoints))
@@ -181,6 +187,7 @@ func (l *Live) Sweep() {
 	}
 	names := l.mu.names
 	l.mu.Unlock()
+	l.tickets.Rotate(time.Now())
 	now := l.opt.Clock.Now()
 	for _, p := range pools {
 		p.Sweep(now)
@@ -236,6 +243,14 @@ func (l *Live) Endpoints() []Endpoint {
 		}
 	}
 	return list
+}
+
+// Certificates returns the certificates that clients are shown by the generation that serves,
+// listener by listener.
+func (l *Live) Certificates() []Certificate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.mu.certificates)
 }
 
 // Fallbacks returns the upstreams that routes to the one called name fall back to, one for

@@ -5,7 +5,7 @@ type Listener struct {
 	Block
 	Name              Value[string]
 	Addresses         []Value[string] // "host:port"
-	Protocol          Value[string]   // "http"
+	Protocol          Value[string]   // "http" or "https"
 	PathNormalization PathNormalization
 	HTTP2             HTTP2
 	Limits            Limits
@@ -52,7 +52,7 @@ func listenerBlocks() []blockDef {
 				slot: value(func(l *Listener) any { return &l.Addresses }),
 			},
 			{
-				Name: "protocol", Kind: Enum, Words: []string{"http", "https"}, PendingWords: []string{"https"}, Default: "http",
+				Name: "protocol", Kind: Enum, Words: []string{"http", "https"}, Default: "http",
 				Doc: "protocol that clients speak", slot: value(func(l *Listener) any { return &l.Protocol }),
 			},
 			{
@@ -72,7 +72,7 @@ func listenerBlocks() []blockDef {
 				slot: value(func(l *Listener) any { return &l.Timeouts }),
 			},
 			{
-				Name: "tls", Kind: Opens, Opens: "tls", Pending: true, Doc: "certificate and versions",
+				Name: "tls", Kind: Opens, Opens: "tls", Doc: "how TLS is spoken, with protocol \"https\"",
 				slot: optional(func(l *Listener) **TLS { return &l.TLS }),
 			},
 			{
@@ -92,6 +92,7 @@ func listenerBlocks() []blockDef {
 				slot: optional(func(l *Listener) **ProxyProtocol { return &l.ProxyProtocol }),
 			},
 		},
+		finish: finishListener,
 	}, pathNormalizationBlock(), http2Block(), proxyProtocolBlock()}
 }
 

@@ -2,14 +2,6 @@ package schema
 
 import "net/netip"
 
-// TLS holds a certificate and the versions spoken.
-type TLS struct {
-	Block
-	CertFile   Value[string]
-	KeyFile    Value[string]
-	MinVersion Value[string]
-}
-
 // Security says when clients are challenged. What nobody wrote in a listener or route isn't
 // filled in there; see EffectiveSecurity.
 type Security struct {
@@ -27,20 +19,6 @@ type Security struct {
 	IPv4PrefixBits Value[int64]
 	IPv6PrefixBits Value[int64]
 	Status         Value[int64] // 503 or 403
-}
-
-func securityBlocks() []blockDef {
-	return []blockDef{{
-		name: "tls", doc: "Certificate and versions.",
-		keys: []Key{
-			{Name: "cert-file", Kind: Text, check: checkFile, Doc: "certificate chain, PEM", slot: value(func(t *TLS) any { return &t.CertFile })},
-			{Name: "key-file", Kind: Text, check: checkFile, Doc: "private key, PEM", slot: value(func(t *TLS) any { return &t.KeyFile })},
-			{
-				Name: "min-version", Kind: Text, Words: []string{"1.2", "1.3"}, Default: "1.2", Doc: "the lowest version spoken",
-				slot: value(func(t *TLS) any { return &t.MinVersion }),
-			},
-		},
-	}, securityBlock()}
 }
 
 func securityBlock() blockDef {

@@ -8,7 +8,7 @@ import (
 
 // speak serves a connection in the protocol that its client speaks.
 func (p *Proxy) speak(c *listen.Conn, client *message.Client) {
-	if l := p.listener(p.current.Load(), client); l.H2C && (l.H2Only || p.beginsH2(c, client)) {
+	if l := p.listener(p.current.Load(), client); client.TLS == nil && l.H2C && (l.H2Only || p.beginsH2(c, client)) {
 		p.h2.Serve(c.Net, c, client)
 		return
 	}

@@ -68,10 +68,12 @@ func (p *Proxy) ServeConn(c *listen.Conn) {
 	client := p.describe(c.Addr)
 	client.Listener = c.Slot()
 	client.HealthOnly = c.HealthOnly
-	m := p.listener(p.current.Load(), client).Metrics
-	m.Opened(client.Cell)
-	defer m.Closed(client.Cell)
-	p.speak(c, client)
+	l := p.listener(p.current.Load(), client)
+	l.Metrics.Opened(client.Cell)
+	defer l.Metrics.Closed(client.Cell)
+	if p.secure(c, client, l) {
+		p.speak(c, client)
+	}
 }
 
 // describe gathers what is known of a peer once per connection.

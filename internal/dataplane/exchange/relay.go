@@ -108,7 +108,7 @@ func (x *exchange) responseTrailers() []byte {
 // has been read.
 func (x *exchange) requestTrailers() []byte {
 	if t, ok := x.req.Content.(message.Trailered); ok && x.route.Trailers {
-		return t.Trailers()
+		return x.believed(t.Trailers())
 	}
 	return nil
 }

@@ -48,6 +48,7 @@ func (x *exchange) address() {
 	h.Extra = h.Extra[:0]
 	x.addHost()
 	x.addForwarded()
+	x.addCertificate()
 	h.Add(x.s.Identity.RequestIDField, x.id)
 	if x.route.RequestEdits != nil {
 		x.fillVars()

@@ -103,6 +103,9 @@ func (x *exchange) serve() error {
 	if answered, err := x.answerProbe(); answered {
 		return err
 	}
+	if k := x.directed(); k != fault.None {
+		return x.fail(k)
+	}
 	if k := x.match(); k != fault.None {
 		return x.fail(k)
 	}
@@ -151,6 +154,9 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 	x.ln = p.listener(x.s, r.Client)
 	x.trusted = len(x.s.Trusted) > 0 && trusted(x.s, r.Client.Addr.Addr())
 	x.look()
+	if len(x.s.Vouched) > 0 {
+		x.disbelieve()
+	}
 	x.identify()
 	x.identifyClient()
 	return x

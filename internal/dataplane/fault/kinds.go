@@ -84,6 +84,14 @@ const (
 	FrameFlood
 	// HeaderFlood is an encoded field section above its limit of bytes or frames.
 	HeaderFlood
+	// TLSHandshake is a handshake with a client that failed.
+	TLSHandshake
+	// TLSTimeout is a handshake that a client didn't bring to its end in time.
+	TLSTimeout
+	// ClientCertificate is a client whose certificate is missing or isn't believed.
+	ClientCertificate
+	// Unencrypted is a client that speaks HTTP without TLS where TLS is spoken.
+	Unencrypted
 
 	// UpstreamRefused is a connection that the target's host refused.
 	UpstreamRefused

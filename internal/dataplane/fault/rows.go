@@ -6,7 +6,7 @@ var rows = buildRows()
 func buildRows() [Count]Row {
 	t := [Count]Row{None: {Name: "None", Label: "none", Code: "-", Text: "none"}}
 	for _, part := range []map[Kind]Row{
-		clientRequestRows(), clientConductRows(), clientConnectionRows(), upstreamConnectRows(), upstreamTLSRows(),
+		clientRequestRows(), clientConductRows(), clientConnectionRows(), clientTLSRows(), upstreamConnectRows(), upstreamTLSRows(),
 		upstreamResponseRows(), upstreamCapacityRows(), selfRows(), clientH2Rows(),
 	} {
 		for k, r := range part {

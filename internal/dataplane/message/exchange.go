@@ -34,11 +34,37 @@ type Client struct {
 	Text       []byte
 	AddrQuoted []byte
 	Secure     bool     // TLS
+	TLS        *TLS     // what its handshake has settled; nil without TLS
 	Trusted    bool     // a configured proxy: its forwarded fields are believed
 	Listener   int      // slot of the listener, stable across reloads
 	HealthOnly bool     // only /health and /ready may be answered
 	Cell       int      // metric cell of the connection's worker
 	Place      geo.Memo // of Addr
+}
+
+// TLS is what a handshake has settled.
+type TLS struct {
+	ServerName string // as the client sent it; empty for none
+	Protocol   string // chosen by ALPN (RFC 7301); empty for none
+	Version    uint16
+	Resumed    bool
+	// Policy is what was asked of the client.
+	Policy Policy
+	// Client says who the client is by the certificate that it has shown and that was
+	// verified; nil for none.
+	Client *Identity
+}
+
+// Policy tells apart what is asked of clients in handshakes: equal ones ask the same.
+type Policy [16]byte
+
+// Identity is who a client is by its certificate, each as a field value.
+type Identity struct {
+	Subject, Issuer []byte // distinguished names (RFC 2253)
+	Serial          []byte // in lower-case hexadecimal
+	Fingerprint     []byte // SHA-256 of the certificate, likewise
+	Names           []byte // alternative names such as "DNS:a.example, email:b@c.example"
+	Certificate     []byte // the certificate as a byte sequence (RFC 9440 section 2.2)
 }
 
 // Content reads the content of a request, freed from its framing.

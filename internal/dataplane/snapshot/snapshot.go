@@ -18,6 +18,7 @@ import (
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/retry"
 	"sentinel/internal/dataplane/route"
+	"sentinel/internal/dataplane/tlsedge"
 	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/metric"
 )
@@ -37,6 +38,9 @@ type Snapshot struct {
 	Requests  *queue.Gate   // bounds the requests in progress in the process; nil: nothing does
 	// Challenger gives challenges and takes answers; nil while there was never a need.
 	Challenger *challenge.Challenger
+	// Vouched are the names of all fields by which upstreams are told who a client is by its
+	// certificate, in lower case with hyphens: no client may bring them.
+	Vouched []string
 }
 
 // Identity says what a request is called and what upstreams are told of the client.
@@ -75,7 +79,32 @@ type Listener struct {
 	Access *block.List
 	// PeerAccess says which peers may connect at all; nil for all.
 	PeerAccess *block.List
+
+	// TLS takes handshakes; nil where none is spoken.
+	TLS *tlsedge.Edge
+	// CertFields tell upstreams who a client is by its certificate.
+	CertFields []CertField
 }
+
+// CertField is a field that carries something of a client's certificate.
+type CertField struct {
+	Name string
+	Part CertPart
+}
+
+// CertPart is something of a client's certificate.
+type CertPart uint8
+
+// The parts, in the order of the configuration's keys.
+const (
+	CertVerified CertPart = iota
+	CertSubject
+	CertIssuer
+	CertSerial
+	CertNames
+	CertFingerprint
+	CertItself
+)
 
 // Route is one route, ready to serve.
 type Route struct {

@@ -68,6 +68,10 @@ func (e *Entry) judge() verdict {
 		return verdict{slog.LevelInfo, "request served", "", ""}
 	case e.Fault == fault.None:
 		return verdict{slog.LevelError, "request failed", "error", answered5xx}
+	case e.Fault == fault.ClientCertificate:
+		return verdict{slog.LevelWarn, "handshake refused", "reason", row.Text}
+	case e.Fault == fault.TLSHandshake, e.Fault == fault.TLSTimeout:
+		return verdict{slog.LevelInfo, "handshake failed", "reason", row.Text}
 	case row.Side != fault.SideClient:
 		return verdict{slog.LevelError, "request failed", "error", row.Text}
 	case row.Status == statusClientGone:

@@ -98,6 +98,8 @@ func requestFamilies() []family {
 			collectOpen, "listener"),
 		row("sentinel_accepted_connections_total", Counter, "Client connections accepted.",
 			collectAccepted, "listener"),
+		row("sentinel_tls_handshakes_total", Counter, "TLS handshakes of clients by outcome: full, resumed or failed.",
+			collectHandshakes, "listener", "outcome"),
 		row("sentinel_refused_connections_total", Counter, "Client connections that were ended as soon as they were accepted, by cause.",
 			collectRefused, "reason"),
 		row("sentinel_memory_budget_bytes", Gauge, "Memory that the process may take; 0 is no bound.",

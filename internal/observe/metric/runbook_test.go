@@ -18,7 +18,7 @@ func configured() *Registry {
 	r.Route("api")
 	r.Route("web").Mirrors()
 	r.Route("web").HasFallback()
-	r.Listener("http")
+	r.Listener("http").Secured()
 	r.Limit("default", "top level")
 	r.Upstream("a").Target("10.0.0.1:8080")
 	r.Upstream("a").Target("10.0.0.2:8080")
