@@ -1,6 +1,7 @@
 package behaviour
 
 import (
+	"crypto/tls"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -118,6 +119,11 @@ var examples = map[string][]promise{
 	},
 	// The servers of this test don't speak TLS, and nothing is sent to them without.
 	"upstream-tls.kdl": {{request: "GET /", status: 502, has: []string{"code U05"}}},
+	"tls.kdl": {
+		{request: "GET /", status: 200, has: []string{"origin 9000\n", "X-Forwarded-Proto: http\r\n"}},
+		{request: "GET /\nHost: partners.example.com\nX-Client-Verified: yes\nX_Client-Subject: root", status: 200, has: []string{"origin 9001\n"}, lacks: []string{"yes", "root"}},
+		{listener: "https", request: "GET /", status: 400, has: []string{"tls port"}},
+	},
 	"geoip.kdl": {
 		{request: "GET /", status: 200, has: []string{"origin 9000\n"}},
 		{request: "GET /admin/", status: 403},
@@ -128,6 +134,21 @@ var examples = map[string][]promise{
 
 // furtherPromises are those that aren't about one response.
 var furtherPromises = map[string]func(running){
+	"tls.kdl": func(p running) {
+		for name, works := range map[string]bool{"localhost": true, "partners.example.com": false} {
+			nc, err := tls.Dial("tcp", p.Addr("https"), &tls.Config{ServerName: name, InsecureSkipVerify: true})
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			c := rawclient.New(nc)
+			c.Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			r, err := c.ReadFinalResponse("GET")
+			if ok := err == nil && r.Status == 200 && strings.Contains(r.Text(), "X-Forwarded-Proto: https\r\n"); ok != works {
+				p.t.Errorf("over TLS for %s = %d %q, %v, want success %v", name, r.Status, r.Text(), err, works)
+			}
+			c.Close()
+		}
+	},
 	"access-log.kdl": func(p running) {
 		if log := p.File("access.log"); !strings.HasPrefix(log, "{") || !strings.Contains(log, `"path":"/logged"`) {
 			p.t.Errorf("access log = %q, want the request as JSON", log)
@@ -228,11 +249,16 @@ func startExample(t *testing.T, file string) running {
 }
 
 // examplePair returns what puts a certificate and its key in the place of the paths that an
-// example shows; each is an authority's, too.
+// example shows; those of authorities end with "ca".
 func examplePair(t *testing.T) func(quoted string) string {
-	pair := pki.New(t, "example").Issue(t, pki.Server("localhost", "*.example.com", "127.0.0.1"))
-	cert, key := pair.Write(t, t.TempDir(), "example")
+	authority, dir := pki.New(t, "example"), t.TempDir()
+	pair := authority.Issue(t, pki.Server("localhost", "*.example.com", "127.0.0.1"))
+	cert, key := pair.Write(t, dir, "example")
+	ca := authority.Write(t, dir, "example-ca")
 	return func(quoted string) string {
+		if strings.HasSuffix(quoted, `ca.crt"`) {
+			return strconv.Quote(ca)
+		}
 		if strings.HasSuffix(quoted, `.key"`) {
 			return strconv.Quote(key)
 		}
@@ -332,6 +358,7 @@ var beyondFull = map[string]bool{
 	"upstream.tls":            true, // upstream-tls.kdl
 	"geoip":                   true, // geoip.kdl
 	"rate-limit-store":        true, // fleet.kdl
+	"listener.tls":            true, // tls.kdl
 	"access":                  true, "listener.access": true, "route.access": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
