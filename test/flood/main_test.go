@@ -1,0 +1,71 @@
+// Package flood runs the built program under attack and asks what the attack costs: the good
+// clients beside it, the memory of the proxy, and its processor for each request it refuses.
+//
+//	20 good clients, 5 requests/s each ──┐
+//	50 hostile addresses, at full speed ─┼──> sentinel ──> origin (this binary again)
+//	slowhttptest, and slow clients here ─┘
+//
+// All of it stays on the loopback, where every address of 127.0.0.0/8 is one more client. What
+// runs by itself is short and says what holds on any machine; floodVariable asks for the long
+// run with its bounds on time.
+package flood
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"sentinel/internal/testkit/race"
+)
+
+// floodVariable names the environment variable that asks for the long run and says how long
+// each attack lasts, such as "10s".
+const floodVariable = "SENTINEL_FLOOD"
+
+// shortAttack is how long an attack lasts unless floodVariable says otherwise.
+const shortAttack = 1500 * time.Millisecond
+
+// binary is the program under test, built once by TestMain.
+var binary string
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVariable); role != "" {
+		os.Exit(play(role))
+	}
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "sentinel-flood-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "sentinel")
+	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", race.Enabled()), "-o", binary, "sentinel/cmd/sentinel")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// length returns how long each attack lasts, and whether bounds on time are asked for.
+func length(t *testing.T) (each time.Duration, long bool) {
+	t.Helper()
+	text := os.Getenv(floodVariable)
+	if text == "" {
+		return shortAttack, false
+	}
+	each, err := time.ParseDuration(text)
+	if err != nil || each < time.Second {
+		t.Fatalf("%s=%q, want a duration of 1s or more", floodVariable, text)
+	}
+	return each, true
+}
