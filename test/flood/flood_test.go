@@ -33,12 +33,14 @@ const (
 	attackers = 50
 	// goodP99Max bounds what good clients feel of a flood.
 	goodP99Max = 50 * time.Millisecond
-	// growthMax is how many KiB the proxy may have grown by when a flood is over: what its
-	// attackers' connections hold, and their keys.
-	growthMax = 24 << 10
+	// residentMax is how many KiB the proxy may hold at the end, however long the floods were.
+	// Some 30 MiB of it live; the collector lets garbage grow to four times that.
+	residentMax = 192 << 10
 	// costMax is what a refused request may cost, in shares of a proxied one that came the
-	// same way.
-	costMax = 0.7
+	// same way. Where each comes on a connection of its own, most of either is the connection:
+	// no refusal of a request makes that cheaper, but a ban does.
+	costMax      = 0.7
+	costFreshMax = 1.0
 )
 
 const (
@@ -58,7 +60,15 @@ type flood struct {
 	attack attack
 	want   string // the status of nearly all answers; empty: none
 	banned bool   // the attackers are
-	like   string // the proxied requests that it is compared with
+	like   string // the proxied requests that it is compared with; empty: none
+}
+
+// costMax returns the bound on what one request costs.
+func (f *flood) costMax() float64 {
+	if f.like == likeFresh && !f.banned {
+		return costFreshMax
+	}
+	return costMax
 }
 
 // The proxied requests that floods are compared with.
@@ -68,8 +78,8 @@ const (
 	likeFresh     = "fresh" // each over its own
 )
 
-func floods() []flood {
-	return []flood{
+func floods(p *proxy) []flood {
+	all := []flood{
 		{name: "requests", attack: attack{Request: request("/", programAsks)}, want: "429", like: likeKept},
 		{name: "requests, 16 at once", attack: attack{Request: request("/", programAsks), Pipeline: 16}, want: "429", like: likePipelined},
 		{name: "a connection each", attack: attack{Request: request("/", programAsks), Fresh: true}, want: "429", like: likeFresh},
@@ -82,6 +92,11 @@ func floods() []flood {
 		{name: "no HTTP", attack: attack{Request: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", Fresh: true}, want: "400", like: likeFresh},
 		{name: "banned", attack: attack{Request: request("/", programAsks), Fresh: true}, banned: true, like: likeFresh},
 	}
+	for i := range all {
+		a := &all[i].attack
+		a.Target, a.Addresses = p.http, attackers
+	}
+	return all
 }
 
 // TestFlood sends every kind of flood beside good clients.
@@ -89,21 +104,25 @@ func TestFlood(t *testing.T) {
 	each, long := length(t)
 	p := start(t, config)
 	t.Logf("%d hostile addresses at full speed, %d good clients at %d/s each, %v each flood", attackers, goodClients, goodRate, each)
-	proxied := p.measureProxied(each, long)
-	warm := attack{Target: p.http, Addresses: attackers, Request: request("/", programAsks)}
-	c := warm.begin(t)
-	time.Sleep(each)
-	stop(c)
-	t.Logf(rowFormat, "flood", "refused/s", "µs each", "of proxied", "good", "lost", "p50", "p99", "MiB", "grown", "answers")
-	for _, f := range floods() {
-		f.attack.Target, f.attack.Addresses = p.http, attackers
+	all := floods(p)
+	for _, f := range all { // what each kind takes in the long run is taken once
+		p.under(&f, func() { p.cost(&f.attack, each/3) })
+	}
+	t.Logf(rowFormat, "flood", "a second", "µs each", "of proxied", "good", "lost", "p50", "p99", "late p99", "MiB", "grown", "answers")
+	for _, f := range all {
 		row := p.suffer(&f, each)
-		row.print(t, &f, proxied[f.like])
-		row.check(t, &f, proxied[f.like], long)
+		if long {
+			row.share = p.compare(&f, each/4)
+		}
+		row.print(t, &f)
+		row.check(t, &f, long)
+	}
+	if kib := p.resident(); kib > residentMax && !race.Enabled() {
+		t.Errorf("the proxy holds %d KiB, want at most %d", kib, residentMax)
 	}
 }
 
-const rowFormat = "%-21s %9v %8v %10v %6v %5v %8v %8v %6v %7v  %v"
+const rowFormat = "%-21s %9v %8v %10v %6v %5v %8v %8v %8v %6v %7v  %v"
 
 // row is what one flood came to.
 type row struct {
@@ -111,6 +130,7 @@ type row struct {
 	good    experience
 	each    time.Duration // processor time of one request of the flood
 	rate    float64       // of them, a second
+	share   float64       // of the processor time of a proxied one; 0 where that wasn't asked
 	kib     int
 	grownBy int
 }
@@ -118,16 +138,14 @@ type row struct {
 // suffer has a flood go on for a while.
 func (p *proxy) suffer(f *flood, each time.Duration) (r row) {
 	p.t.Helper()
-	if f.banned {
-		p.command("ban", "127.7.0.0/24", "--force", "--reason", "flood")
-		defer p.command("unban", "127.7.0.0/24")
-	}
-	before := p.resident()
-	good := gather(p.http, "/")
-	r.each, r.rate, r.toll = p.cost(&f.attack, each)
-	r.kib = p.resident()
-	r.grownBy = r.kib - before
-	r.good = good.part()
+	p.under(f, func() {
+		before := p.resident()
+		good := gather(p.http, "/")
+		r.each, r.rate, r.toll = p.cost(&f.attack, each)
+		r.kib = p.resident()
+		r.grownBy = r.kib - before
+		r.good = good.part()
+	})
 	return r
 }
 
@@ -142,69 +160,81 @@ func (p *proxy) cost(a *attack, each time.Duration) (one time.Duration, rate flo
 	return used / time.Duration(n), float64(n) / time.Since(began).Seconds(), l
 }
 
-// measureProxied measures requests that are proxied, of each way to come.
-func (p *proxy) measureProxied(each time.Duration, long bool) map[string]time.Duration {
+// proxied returns the requests that a flood is compared with.
+func (p *proxy) proxied(f *flood) attack {
+	a := attack{Target: p.http, Addresses: attackers, Request: request("/free", programAsks)}
+	switch f.like {
+	case likePipelined:
+		a.Pipeline = f.attack.Pipeline
+	case likeFresh:
+		a.Fresh = true
+	}
+	return a
+}
+
+// costRounds is how often a cost is compared; the median counts.
+const costRounds = 3
+
+// compare measures what a request of a flood costs in shares of a proxied one, one right
+// after the other, so that whatever else the machine does meets both.
+func (p *proxy) compare(f *flood, each time.Duration) (share float64) {
 	p.t.Helper()
-	ways := map[string]attack{
-		likeKept:      {Request: request("/free", programAsks)},
-		likePipelined: {Request: request("/free", programAsks), Pipeline: 16},
-		likeFresh:     {Request: request("/free", programAsks), Fresh: true},
+	if f.like == "" {
+		return 0
 	}
-	rounds := 1
-	if long {
-		rounds = costRounds
-	}
-	costs := map[string]time.Duration{}
-	for like, a := range ways {
-		a.Target, a.Addresses = p.http, attackers
-		var all []time.Duration
-		for range rounds {
-			one, _, l := p.cost(&a, each/2)
-			if l.Answers["200"]*100 < l.sum()*99 {
-				p.t.Fatalf("proxied requests, %s: %v, want 200 alone", like, &l)
-			}
-			all = append(all, one)
+	var shares []float64
+	for range costRounds {
+		a := p.proxied(f)
+		proxied, _, l := p.cost(&a, each)
+		if l.Answers["200"]*100 < l.sum()*99 {
+			p.t.Fatalf("proxied requests, %s: %v, want 200 alone", f.like, &l)
 		}
-		costs[like] = median(all)
-		p.t.Logf("proxied, %-10s %6.1f µs of processor each", like, micros(costs[like]))
+		p.under(f, func() {
+			refused, _, _ := p.cost(&f.attack, each)
+			shares = append(shares, float64(refused)/float64(proxied))
+		})
 	}
-	return costs
+	return median(shares)
+}
+
+// under does something while the attackers are banned, if they are.
+func (p *proxy) under(f *flood, do func()) {
+	p.t.Helper()
+	if f.banned {
+		p.command("ban", "127.7.0.0/24", "--force", "--reason", "flood")
+		defer p.command("unban", "127.7.0.0/24")
+	}
+	do()
 }
 
 func micros(d time.Duration) float64 { return float64(d) / 1000 }
 
-func (r *row) print(t *testing.T, f *flood, proxied time.Duration) {
+func (r *row) print(t *testing.T, f *flood) {
 	share := "-"
-	if proxied > 0 {
-		share = fmt.Sprintf("%.2f", float64(r.each)/float64(proxied))
+	if r.share > 0 {
+		share = fmt.Sprintf("%.2f", r.share)
 	}
 	t.Logf(rowFormat, f.name, int(r.rate), fmt.Sprintf("%.1f", micros(r.each)), share, r.good.requests(), len(r.good.lost),
-		short(r.good.quantile(0.5)), short(r.good.quantile(0.99)), r.kib>>10, fmt.Sprintf("%+.1f", float64(r.grownBy)/1024), &r.toll)
+		short(r.good.quantile(0.5)), short(r.good.quantile(0.99)), short(r.good.late()), r.kib>>10, fmt.Sprintf("%+.1f", float64(r.grownBy)/1024), &r.toll)
 }
 
 func short(d time.Duration) string { return fmt.Sprintf("%.2fms", float64(d.Microseconds())/1000) }
 
 // check holds a flood to its bounds; those on time only in the long run.
-func (r *row) check(t *testing.T, f *flood, proxied time.Duration, long bool) {
+func (r *row) check(t *testing.T, f *flood, long bool) {
 	if n := len(r.good.lost); n > 0 {
 		t.Errorf("%s: %d of %d good requests were lost, the first: %s", f.name, n, r.good.requests(), r.good.lost[0])
 	}
 	if want := r.toll.sum() * 9 / 10; f.want == "" && r.toll.Ended < want || f.want != "" && r.toll.Answers[f.want] < want {
 		t.Errorf("%s: %v, want %s for nearly all", f.name, &r.toll, f.want)
 	}
-	if r.grownBy > growthMax && !race.Enabled() {
-		t.Errorf("%s: the proxy has grown by %d KiB, want at most %d", f.name, r.grownBy, growthMax)
-	}
 	if !long {
 		return
 	}
-	if p99 := r.good.quantile(0.99); p99 > goodP99Max {
-		t.Errorf("%s: p99 of good clients = %v, want at most %v", f.name, p99, goodP99Max)
+	if p99, limit := r.good.quantile(0.99), goodP99Max+2*r.good.late(); p99 > limit {
+		t.Errorf("%s: p99 of good clients = %v, want at most %v", f.name, p99, limit)
 	}
-	if proxied > 0 && float64(r.each) > costMax*float64(proxied) {
-		t.Errorf("%s: a request costs %v of processor, more than %v of a proxied one's %v", f.name, r.each, costMax, proxied)
+	if r.share > f.costMax() {
+		t.Errorf("%s: a request costs %.2f of a proxied one, want at most %v", f.name, r.share, f.costMax())
 	}
 }
-
-// costRounds is how often each cost is measured in the long run; the median counts.
-const costRounds = 5

@@ -27,6 +27,7 @@ type crowd struct {
 	all  sync.WaitGroup
 	mu   sync.Mutex
 	took []time.Duration // of the good answers, counted from when the request was due
+	lag  []time.Duration // by which this process was late to send
 	lost []string        // why others were lost
 }
 
@@ -45,20 +46,28 @@ func (g *crowd) part() experience {
 	g.stop()
 	g.all.Wait()
 	slices.Sort(g.took)
-	return experience{took: g.took, lost: g.lost}
+	slices.Sort(g.lag)
+	return experience{took: g.took, lag: g.lag, lost: g.lost}
 }
 
 // experience is what good clients met with.
 type experience struct {
-	took []time.Duration // ascending
-	lost []string
+	took, lag []time.Duration // ascending
+	lost      []string
 }
 
-func (e *experience) quantile(share float64) time.Duration {
-	if len(e.took) == 0 {
+func (e *experience) quantile(share float64) time.Duration { return quantile(e.took, share) }
+
+// late returns how late this process was to send, at its p99: so late may the proxy have been
+// as well for want of a processor.
+func (e *experience) late() time.Duration { return quantile(e.lag, 0.99) }
+
+// quantile returns a quantile of ascending values; 0 of none.
+func quantile(values []time.Duration, share float64) time.Duration {
+	if len(values) == 0 {
 		return 0
 	}
-	return e.took[min(int(share*float64(len(e.took))), len(e.took)-1)]
+	return values[min(int(share*float64(len(values))), len(values)-1)]
 }
 
 func (e *experience) requests() int { return len(e.took) + len(e.lost) }
@@ -82,6 +91,7 @@ func (g *crowd) run(ctx context.Context, i int) {
 				return
 			case <-time.After(wait):
 			}
+			g.noteLag(time.Since(due))
 			due = time.Now()
 		} else if ctx.Err() != nil {
 			return
@@ -113,6 +123,12 @@ func skipAnswer(r *bufio.Reader) (status string, err error) {
 		_, err = r.Discard(length)
 	}
 	return status, err
+}
+
+func (g *crowd) noteLag(lag time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lag = append(g.lag, lag)
 }
 
 func (g *crowd) note(due time.Time, status string, err error) {

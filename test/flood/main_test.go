@@ -26,7 +26,7 @@ import (
 const floodVariable = "SENTINEL_FLOOD"
 
 // shortAttack is how long an attack lasts unless floodVariable says otherwise.
-const shortAttack = 1500 * time.Millisecond
+const shortAttack = 1000 * time.Millisecond
 
 // binary is the program under test, built once by TestMain.
 var binary string

@@ -96,9 +96,12 @@ func (p *proxy) log() string {
 // write puts a configuration in place.
 func (p *proxy) write(text string) {
 	p.t.Helper()
+	if !strings.Contains(text, "listeners {") {
+		text += "listeners {}"
+	}
+	text = strings.Replace(text, "listeners {", `listeners { listener "http" { address "$HTTP" }; `, 1)
 	text += `
 system { pid-file "$DIR/sentinel.pid"; state-dir "$DIR/state"; admin-socket "$DIR/admin.sock" }
-listeners { listener "http" { address "$HTTP" } }
 upstreams { upstream "app" { target "$ORIGIN"; connection-pool { max-connections 0 } } }
 observability { metrics { address "$METRICS" }; logging { access-log { file "$DIR/access.log" } } }
 `
