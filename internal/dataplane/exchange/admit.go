@@ -6,7 +6,6 @@ import (
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
-	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/snapshot"
@@ -93,8 +92,7 @@ func (x *exchange) take(l *snapshot.RateLimit) fault.Kind {
 		x.limited = l.Name
 	case d.Allowed:
 		l.Metrics.Count(metric.LimitDelayed)
-		netio.Pause(d.RetryAfter)
-		x.look()
+		return x.rest(d.RetryAfter)
 	default:
 		l.Metrics.Count(metric.LimitBlocked)
 		x.limited, x.refusal, x.refusedBy = l.Name, d, l

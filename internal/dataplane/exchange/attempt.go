@@ -44,6 +44,9 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 		x.look()
 	}
 	conn.SetReadDeadline(x.responseDeadline())
+	if x.whole {
+		x.watch(conn, x.at)
+	}
 	switch {
 	case x.hedges():
 		err = x.sendHedged()
@@ -294,6 +297,7 @@ func (x *exchange) pump(moved *int64) error {
 		return fault.UpstreamWriteFailed
 	}
 	x.conn.SetReadDeadline(x.contentDeadline(min(x.headWait(), x.deadline-x.req.Received)))
+	x.watch(x.conn, x.p.opt.Clock.Now())
 	return nil
 }
 

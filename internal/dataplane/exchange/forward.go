@@ -62,8 +62,9 @@ func (x *exchange) ask(u *upstream.Upstream) fault.Kind {
 		}
 		x.settle(k)
 		u.Metrics.Retried()
-		netio.Pause(pause)
-		x.look()
+		if gone := x.rest(pause); gone != fault.None {
+			return gone
+		}
 	}
 }
 
@@ -84,13 +85,16 @@ func (x *exchange) pause(k fault.Kind, try int) time.Duration {
 
 // enter takes a place among the requests in progress at u, waiting for it in u's queue.
 func (x *exchange) enter(u *upstream.Upstream) fault.Kind {
-	waited, err := u.Gate.Enter(x.at, x.deadline, x.route.Priority)
+	waited, err := u.Gate.EnterFor(x, x.at, x.deadline, x.route.Priority)
 	if waited {
 		x.look()
 	}
 	if err != nil {
-		if errors.Is(err, queue.ErrDeadline) {
+		switch err {
+		case queue.ErrDeadline:
 			return fault.RequestDeadline
+		case queue.ErrGone:
+			return fault.ClientClosed
 		}
 		u.Refused(x.look())
 		return kindOf(err, fault.QueueFull)

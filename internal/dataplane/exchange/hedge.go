@@ -64,6 +64,7 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 	}
 	h.conn = conn
 	conn.SetReadDeadline(end)
+	x.watch(conn, now)
 	x.tries++
 	x.upstream.Metrics.Retried()
 	return h, true

@@ -52,6 +52,7 @@ func (x *exchange) relay() error {
 // relayRest relays the content that was not at hand with the head.
 func (x *exchange) relayRest() error {
 	if t, ok := x.w.(message.Transferrer); ok && x.conn.Left() >= transferBytesMin && t.CanTransferFrom(x.conn.Net()) {
+		x.conn.WaitFor(nil, 0) // bytes flow: by them it is noticed that a client has gone
 		return x.transfer(t)
 	}
 	buf := newCopyBuffer()

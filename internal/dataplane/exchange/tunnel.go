@@ -66,6 +66,7 @@ func (x *exchange) pipe(client *netio.Conn, early []byte) {
 	up := x.conn.Net()
 	client.SetReadDeadline(0)
 	up.SetReadDeadline(0)
+	up.WaitFor(nil, 0)
 	var in int64
 	task := netio.Go(func() error {
 		in = copyWay(up, client, early, x.route.TunnelIdle)

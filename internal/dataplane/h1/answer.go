@@ -190,6 +190,9 @@ func (w *work) CanTransferFrom(src *netio.Conn) bool {
 	return !w.chunking && !w.mute && netio.CanTransfer(w.c.net, src)
 }
 
+// Peer implements message.Watched.
+func (w *work) Peer() *netio.Conn { return w.c.net }
+
 // Tunnel implements message.Tunneller.
 func (w *work) Tunnel() (*netio.Conn, []byte) {
 	w.tunnelled = true

@@ -310,6 +310,8 @@ func (c *Client) readSide(err error) error {
 		return fault.UpstreamResponseTimeout
 	case netio.ErrInterrupted:
 		return err
+	case netio.ErrClientGone:
+		return fault.ClientClosed
 	case io.EOF:
 		return fault.UpstreamClosed
 	}
@@ -326,6 +328,8 @@ func contentSide(err error) error {
 		return fault.UpstreamReadTimeout
 	case netio.ErrInterrupted:
 		return err
+	case netio.ErrClientGone:
+		return fault.ClientAborted
 	}
 	return fault.UpstreamTruncated
 }

@@ -135,6 +135,12 @@ type Transferrer interface {
 	TransferFrom(src *netio.Conn, n int64, wait netio.Patience) (moved int64, readErr, writeErr error)
 }
 
+// Watched is a Responder whose client can be looked at while the request waits.
+type Watched interface {
+	// Peer returns the connection of the client.
+	Peer() *netio.Conn
+}
+
 // Tunneller is a Responder whose connection can be taken over after a 101 response.
 type Tunneller interface {
 	// Tunnel returns the connection and the bytes already read from it. The engine closes

@@ -37,6 +37,7 @@ type Conn struct {
 	// waitingSince is when Turns began to wait, 0 while a turn runs or after the clock
 	// has looked whether the peer is still there.
 	waitingSince atomic.Int64
+	watch        watch
 
 	turn    func() Verdict
 	verdict Verdict
@@ -168,7 +169,7 @@ func (c *Conn) earliest() int64 {
 	if since := c.waitingSince.Load(); since != 0 {
 		at = min(at, since+int64(verifyAfter))
 	}
-	return at
+	return min(at, c.watch.at())
 }
 
 // visit is called by the clock: it wakes the waits whose deadline has passed.
@@ -185,10 +186,11 @@ func (c *Conn) visit(now int64) {
 	}
 	if since := c.waitingSince.Load(); since != 0 && now-since >= int64(verifyAfter) {
 		c.waitingSince.CompareAndSwap(since, 0)
-		if c.peerGone() {
+		if c.PeerGone() {
 			c.nc.SetReadDeadline(longAgo)
 		}
 	}
+	c.watch.visit(c, now)
 }
 
 // woken turns the error of a wait that the clock or Interrupt has ended into ours. It
@@ -210,6 +212,9 @@ func (c *Conn) woken(d *direction, err error) error {
 	}
 	if at := d.deadline.Load(); at != 0 && int64(c.clock.Now()) >= at {
 		return ErrTimeout
+	}
+	if d == &c.read && c.watch.clientGone() {
+		return ErrClientGone
 	}
 	if c.interrupted.Load() { // it came between the two lines above
 		c.nc.SetDeadline(longAgo)

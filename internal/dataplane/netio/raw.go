@@ -63,9 +63,10 @@ func (c *Conn) Alive() bool {
 	return n < 0 && e == syscall.EAGAIN
 }
 
-// peerGone is Alive for the clock, which doesn't own the descriptor: bytes that wait
-// are no reason to think that the peer is gone.
-func (c *Conn) peerGone() bool {
+// PeerGone reports whether the peer has closed the connection, or its own direction of it.
+// Bytes that wait are no reason to think so. Any goroutine may call it. It says false of
+// connections it can't look into.
+func (c *Conn) PeerGone() bool {
 	gone := false
 	if c.raw != nil {
 		c.raw.Control(func(fd uintptr) {

@@ -6,7 +6,7 @@ import (
 )
 
 // Waiter is a wait of one goroutine that another one ends: a place in a queue. A Waiter is
-// used for one wait.
+// used for one wait, which may be made up of several calls of Wait.
 type Waiter struct {
 	woken chan struct{}
 	timer *time.Timer

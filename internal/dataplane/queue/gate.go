@@ -7,10 +7,20 @@ import (
 	"time"
 
 	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/netio"
 )
 
 // ErrDeadline is the caller's own deadline, which came before a place was free.
 var ErrDeadline = errors.New("deadline passed in the queue")
+
+// ErrGone ends the wait of a request whose client has gone.
+var ErrGone = errors.New("the client has gone")
+
+// Watched is whom a request waits for; the one who waits asks now and then.
+type Watched interface {
+	// Gone reports whether the wait is for nobody any more.
+	Gone() bool
+}
 
 // Limits bounds a Gate. The zero value bounds nothing.
 type Limits struct {
@@ -37,6 +47,8 @@ type Refused struct {
 	Timeout uint64
 	// Deadline came to their own deadline first.
 	Deadline uint64
+	// Gone lost their clients while they waited.
+	Gone uint64
 }
 
 // Gate bounds the requests in progress at one upstream. Its methods may be called by any
@@ -78,7 +90,15 @@ func (g *Gate) Enter(now, deadline time.Duration, p Priority) (waited bool, err 
 	if g.take() {
 		return false, nil
 	}
-	return g.enterWaiting(now, deadline, min(p, Critical))
+	return g.enterWaiting(nil, now, deadline, min(p, Critical))
+}
+
+// EnterFor is Enter for somebody who may go meanwhile: the wait then ends with ErrGone.
+func (g *Gate) EnterFor(who Watched, now, deadline time.Duration, p Priority) (waited bool, err error) {
+	if g.take() {
+		return false, nil
+	}
+	return g.enterWaiting(who, now, deadline, min(p, Critical))
 }
 
 // take takes a place if there is one that no waiter is to get.
@@ -176,14 +196,12 @@ func (g *Gate) Refused() Refused {
 }
 
 // enterWaiting is Enter when there was no room a moment ago.
-func (g *Gate) enterWaiting(now, deadline time.Duration, p Priority) (waited bool, err error) {
+func (g *Gate) enterWaiting(who Watched, now, deadline time.Duration, p Priority) (waited bool, err error) {
 	w, err := g.join(now, deadline, p)
 	if w == nil {
 		return false, err
 	}
-	if !w.waiter.Wait(w.limit) {
-		g.giveUp(w)
-	}
+	g.await(w, who)
 	err = w.outcome // nobody else touches w any more
 	w.free()
 	return true, err
@@ -230,19 +248,40 @@ func (g *Gate) refuseLocked(now, deadline time.Duration, p Priority) error {
 	return fault.QueueFull
 }
 
-// giveUp ends the wait of w, whose time is over, unless it has ended otherwise meanwhile.
-func (g *Gate) giveUp(w *waiting) {
+// await returns when the wait of w has ended: by a wake-up, by its time, or because who it
+// is for has gone.
+func (g *Gate) await(w *waiting, who Watched) {
+	left := w.limit
+	for step := netio.GoneAfter; who != nil && left > step; step = netio.LookAgain {
+		if w.waiter.Wait(step) {
+			return
+		}
+		if left -= step; who.Gone() {
+			g.giveUp(w, w.limit-left, ErrGone)
+			return
+		}
+	}
+	if !w.waiter.Wait(left) {
+		g.giveUp(w, w.limit, w.late)
+	}
+}
+
+// giveUp ends the wait of w after so long, unless it has ended otherwise meanwhile.
+func (g *Gate) giveUp(w *waiting, after time.Duration, why error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !w.inLine {
 		return
 	}
-	g.mu.now = max(g.mu.now, w.since+w.limit)
+	g.mu.now = max(g.mu.now, w.since+after)
 	g.removeLocked(w)
-	w.outcome = w.late
-	if w.late == ErrDeadline {
+	w.outcome = why
+	switch why {
+	case ErrDeadline:
 		g.mu.refused.Deadline++
-	} else {
+	case ErrGone:
+		g.mu.refused.Gone++
+	default:
 		g.mu.refused.Timeout++
 	}
 }

@@ -43,6 +43,11 @@ func (c *Conn) Net() *netio.Conn { return c.alone.Net }
 // goroutine may call it.
 func (c *Conn) SetReadDeadline(at time.Duration) { c.alone.Net.SetReadDeadline(at) }
 
+// WaitFor ends waits for the response by fault.ClientClosed, and for its content by
+// fault.ClientAborted, when the client is found to have gone, until a nil client or Put
+// says otherwise. now is on the clock. See netio.Conn.WaitFor.
+func (c *Conn) WaitFor(client *netio.Conn, now time.Duration) { c.alone.Net.WaitFor(client, now) }
+
 // Exchange sends a whole request and waits for the head of its response.
 func (c *Conn) Exchange(o *message.Outgoing) error {
 	o.Scratch = h1.AppendRequest(o.Scratch[:0], o)

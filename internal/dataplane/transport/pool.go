@@ -159,6 +159,7 @@ func (p *Pool) takeIdle(w Want) *Conn {
 
 // Put takes a connection back after its exchange: it is kept when it can carry another.
 func (p *Pool) Put(c *Conn, now time.Duration) {
+	c.alone.Net.WaitFor(nil, 0)
 	reusable := c.alone.Finish()
 	p.mu.Lock()
 	l := &p.mu.limits
