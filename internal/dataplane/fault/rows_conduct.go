@@ -38,8 +38,8 @@ func clientConductRows() map[Kind]Row {
 		ClientClosed: {
 			Name: "ClientClosed", Label: "client_closed", Code: "C23", Side: SideClient, Status: 499, Closes: true, Routed: true,
 			Text:     "client closed before the response",
-			Meaning:  "The client gave up while the response was being prepared.",
-			Causes:   []string{"a slow upstream and an impatient client", "a user who navigated away", "a client timeout below ours"},
+			Meaning:  "The client closed its connection while the request waited in a queue, for its turn at a rate limit or for its upstream. The request was given up, and its upstream's connection closed.",
+			Causes:   []string{"a slow upstream and an impatient client", "a user who navigated away", "a client timeout below ours", "an attacker who sends requests and drops them", "a client that closes its own direction behind a request (nc -N) and waits for more than half a second"},
 			Remedy:   "Compare upstream latency with the timeout of the client.",
 			Commands: []string{cmdLatency, cmdFaults},
 		},

@@ -26,7 +26,7 @@ func TestWaitFor(t *testing.T) {
 			client, peer := pair(t, clock)
 			up, _ := pair(t, clock)
 			began := clock.Now()
-			up.SetReadDeadline(began + 3*time.Second)
+			up.SetReadDeadline(began + 1500*time.Millisecond)
 			up.WaitFor(client, began)
 			if test.forget {
 				up.WaitFor(nil, 0)
