@@ -2,6 +2,7 @@ package behaviour
 
 import (
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,6 +95,48 @@ func TestSlowPeers(t *testing.T) {
 		case <-tick.C:
 			slow.Send("x") // well within read-secs, far below the rate
 		}
+	}
+}
+
+// A client that takes a response in drops is cut off, and one that takes more than it must
+// isn't.
+func TestSlowReaders(t *testing.T) {
+	const size = 4 << 20
+	o := origin.Start(t, func(c *origin.Conn) {
+		for block := strings.Repeat("x", 1<<16); ; {
+			if _, err := c.ReadRequest(); err != nil {
+				return
+			}
+			c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n")
+			for range size >> 16 {
+				if c.WriteString(block) != nil {
+					return
+				}
+			}
+		}
+	})
+	for _, c := range []struct {
+		rate int
+		cut  bool
+	}{{1 << 30, true}, {0, false}} {
+		t.Run(strconv.Itoa(c.rate), func(t *testing.T) {
+			p := start(t, "", "timeouts { write-secs 0.3; min-response-rate "+strconv.Itoa(c.rate)+" }\n"+forward(o, "", ""))
+			client := p.dial()
+			client.Conn().(*net.TCPConn).SetReadBuffer(16 << 10)
+			client.Send(ask)
+			got, b := 0, make([]byte, 32<<10)
+			tick := time.NewTicker(10 * time.Millisecond) // 3 MB a second
+			defer tick.Stop()
+			for range tick.C {
+				n, err := client.Read(b)
+				if got += n; err != nil || got > size {
+					break
+				}
+			}
+			if cut := got < size; cut != c.cut {
+				t.Errorf("min-response-rate %d: the client got %d of %d bytes", c.rate, got, size)
+			}
+		})
 	}
 }
 

@@ -111,7 +111,7 @@ func engineSettings(l *schema.Listener) h1.Settings {
 		RequestsMax: int(l.Limits.MaxRequestsPerConnection.V),
 		HeadTimeout: l.Timeouts.Header.V, IdleTimeout: l.Timeouts.Idle.V,
 		ContentTimeout: l.Timeouts.Read.V, WriteTimeout: l.Timeouts.Write.V,
-		ContentRateMin: l.Timeouts.MinBodyRate.V,
+		ContentRateMin: l.Timeouts.MinBodyRate.V, WriteRateMin: l.Timeouts.MinResponseRate.V,
 	}
 }
 

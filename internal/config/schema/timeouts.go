@@ -12,6 +12,8 @@ type Timeouts struct {
 	Header      Value[time.Duration]
 	Idle        Value[time.Duration]
 	MinBodyRate Value[int64] // bytes per second; 0 means no minimum
+	// MinResponseRate is the same for responses.
+	MinResponseRate Value[int64]
 }
 
 func timeoutBlocks() []blockDef {
@@ -48,6 +50,10 @@ func timeoutBlocks() []blockDef {
 			{
 				Name: "min-body-rate", Kind: Rate, Unit: "bytes per second", Max: 1 << 40, Default: "240", ZeroOff: true, Label: "minimum body rate", In: client,
 				Doc: "slower request bodies are cut off with 408 after a grace time of read-secs; 0 means no minimum", slot: value(func(t *Timeouts) any { return &t.MinBodyRate }),
+			},
+			{
+				Name: "min-response-rate", Kind: Rate, Unit: "bytes per second", Max: 1 << 40, Default: "240", ZeroOff: true, Label: "minimum response rate", In: client,
+				Doc: "clients that take less of a response that waits for them are cut off, looked at once in write-secs; 0 means no minimum", slot: value(func(t *Timeouts) any { return &t.MinResponseRate }),
 			},
 		},
 	}}

@@ -54,7 +54,7 @@ func clientConductRows() map[Kind]Row {
 		ClientStalled: {
 			Name: "ClientStalled", Label: "client_stalled", Code: "C25", Side: SideClient, Status: 499, Closes: true, Routed: true,
 			Text:     "client stopped reading the response",
-			Meaning:  "The client took no byte of the response for the whole write timeout.",
+			Meaning:  "The client took no byte of the response for the whole write timeout, or less than min-response-rate asks.",
 			Causes:   []string{"a slow-read attack", "a suspended device", "a dead network path"},
 			Remedy:   "Many from few addresses is an attack; else leave it.",
 			Commands: []string{cmdClients, cmdOpen},

@@ -21,6 +21,7 @@ type Settings struct {
 	IdleTimeout    time.Duration // between two requests
 	ContentTimeout time.Duration // between two reads of content
 	WriteTimeout   time.Duration // for a write without progress
+	WriteRateMin   int64         // bytes a second that the client takes of a write that waits; 0 is any
 	ContentRateMin int64         // bytes a second of request content, after a ContentTimeout of grace; 0 is none
 }
 
@@ -67,7 +68,7 @@ func (s *Server) Serve(nc *netio.Conn, life Life, client *message.Client) {
 	c := &conn{srv: s, net: nc, life: life, client: client, fresh: true}
 	now := nc.Clock().Now()
 	set := s.Settings(client)
-	nc.SetWriteTimeout(set.WriteTimeout)
+	nc.SetWritePace(set.WriteTimeout, set.WriteRateMin)
 	nc.SetReadDeadline(now + set.HeadTimeout)
 	c.started = now
 	defer c.release()

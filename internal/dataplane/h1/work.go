@@ -44,6 +44,7 @@ func newWork(c *conn) *work {
 // apply takes over the settings in force.
 func (w *work) apply(set *Settings) {
 	w.settings = set
+	w.c.net.SetWritePace(set.WriteTimeout, set.WriteRateMin)
 	w.limits = limits{headBytesMax: min(set.HeadBytesMax, len(w.buf)), fieldsMax: set.FieldsMax, targetBytesMax: set.TargetBytesMax}
 }
 

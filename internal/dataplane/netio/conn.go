@@ -59,6 +59,7 @@ type Conn struct {
 type direction struct {
 	deadline atomic.Int64 // on the clock, in nanoseconds; 0 for none
 	window   atomic.Int64 // writes only: how long a write may wait without progress
+	rate     atomic.Int64 // writes only: how much progress is one, in bytes a second
 	// interrupted makes every wait of the direction end.
 	interrupted atomic.Bool
 	progress    uint64 // writes only: bytes acknowledged when the clock last looked; the clock's
@@ -142,7 +143,17 @@ func (c *Conn) SetReadDeadline(at time.Duration) { c.setDeadline(&c.read, at) }
 
 // SetWriteTimeout sets for how long a write may wait without the peer acknowledging a
 // byte before it ends with ErrTimeout; 0 is for ever.
-func (c *Conn) SetWriteTimeout(window time.Duration) { c.write.window.Store(int64(window)) }
+func (c *Conn) SetWriteTimeout(window time.Duration) { c.SetWritePace(window, 0) }
+
+// SetWritePace is SetWriteTimeout where the peer must acknowledge so many bytes a second of a
+// write that waits, looked at once a window. It may be called for each request.
+func (c *Conn) SetWritePace(window time.Duration, rate int64) {
+	w := &c.write
+	if w.window.Load() != int64(window) || w.rate.Load() != rate {
+		w.window.Store(int64(window))
+		w.rate.Store(rate)
+	}
+}
 
 func (c *Conn) setDeadline(d *direction, at time.Duration) {
 	d.deadline.Store(int64(at))

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pair returns the two ends of a TCP connection on the loopback; the first is wrapped.
@@ -164,6 +166,40 @@ func TestWriteTimeout(t *testing.T) {
 		t.Errorf("Write to a stalled peer = %d, %v, want %v", n, err, ErrTimeout)
 	}
 	_ = peer
+}
+
+// A peer that reads in drops is let go on, unless it must keep a pace.
+func TestWritePace(t *testing.T) {
+	const window = 200 * time.Millisecond
+	for _, test := range []struct {
+		name string
+		rate int64
+		want error
+	}{{"any pace", 0, nil}, {"slow enough", 10_000, nil}, {"too slow", 10_000_000, ErrTimeout}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			k := startClock(t)
+			c, peer := pair(t, k)
+			peer.SetReadBuffer(8 << 10)
+			unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 8<<10)
+			c.SetWritePace(window, test.rate)
+			drops := time.NewTicker(10 * time.Millisecond)
+			defer drops.Stop()
+			go func() {
+				b := make([]byte, 4<<10) // 400 kB a second
+				for range drops.C {
+					if _, err := peer.Read(b); err != nil {
+						return
+					}
+				}
+			}()
+			n, err := c.Write(make([]byte, 600<<10))
+			if err != test.want {
+				t.Errorf("Write = %d, %v, want %v", n, err, test.want)
+			}
+			peer.Close()
+		})
+	}
 }
 
 func TestAlive(t *testing.T) {

@@ -3,6 +3,7 @@ package netio
 import (
 	"io"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -84,7 +85,8 @@ func peek(fd uintptr) (int, syscall.Errno) {
 	return int(n), e
 }
 
-// peerReads reports whether the peer has acknowledged bytes since the clock last asked.
+// peerReads reports whether the peer has acknowledged enough bytes since the clock last
+// asked, which is a window ago if it has asked during this write: one, or what its rate asks.
 func (c *Conn) peerReads() bool {
 	if c.raw == nil {
 		return false
@@ -95,7 +97,8 @@ func (c *Conn) peerReads() bool {
 			acked = info.Bytes_acked
 		}
 	})
-	moved := acked > c.write.progress
+	moved := acked - c.write.progress
 	c.write.progress = acked
-	return moved
+	least := c.write.rate.Load() * (c.write.window.Load() / int64(time.Millisecond)) / 1000
+	return moved >= uint64(max(least, 1))
 }
