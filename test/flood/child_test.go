@@ -103,13 +103,14 @@ func playOrigin() int {
 		return 1
 	}
 	fmt.Println(l.Addr())
+	large := answerOf(largeBytes)
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go answer(c)
+			go answer(c, large)
 		}
 	}()
 	io.Copy(io.Discard, os.Stdin)
@@ -117,7 +118,7 @@ func playOrigin() int {
 }
 
 // answer serves one connection. A request's content is dropped.
-func answer(c net.Conn) {
+func answer(c net.Conn, large []byte) {
 	defer c.Close()
 	r := bufio.NewReader(c)
 	small := answerOf(1000)
@@ -126,12 +127,12 @@ func answer(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if _, err := r.Discard(length); err != nil {
+		if err := skipContent(r, length); err != nil {
 			return
 		}
 		text := small
 		if strings.HasSuffix(target, pathLarge) {
-			text = answerOf(largeBytes)
+			text = large
 		} else if strings.HasSuffix(target, pathSlow) {
 			time.Sleep(slowAnswer)
 		}
@@ -145,8 +146,28 @@ func answerOf(n int) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", n, strings.Repeat("x", n))
 }
 
+// skipContent reads over content of a length, or of chunks whose data has no newline.
+func skipContent(r *bufio.Reader, length int) error {
+	if length != chunked {
+		_, err := r.Discard(length)
+		return err
+	}
+	for last := ""; last != "0\r\n"; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		last = line
+	}
+	_, err := r.ReadString('\n')
+	return err
+}
+
+// chunked is the length of content that comes in chunks.
+const chunked = -1
+
 // readHead reads the head of a message. It returns the second word of its first line (the
-// target of a request, the status of a response) and its Content-Length.
+// target of a request, the status of a response) and its Content-Length, or chunked.
 func readHead(r *bufio.Reader) (word string, length int, err error) {
 	for first := true; ; first = false {
 		line, err := r.ReadSlice('\n')
@@ -160,6 +181,9 @@ func readHead(r *bufio.Reader) (word string, length int, err error) {
 			_, rest, _ := strings.Cut(string(line), " ")
 			word, _, _ = strings.Cut(rest, " ")
 			continue
+		}
+		if len(line) > 18 && (line[0]|0x20) == 't' && strings.EqualFold(string(line[:18]), "transfer-encoding:") {
+			length = chunked
 		}
 		if len(line) > 15 && (line[0]|0x20) == 'c' && strings.EqualFold(string(line[:15]), "content-length:") {
 			if length, err = strconv.Atoi(strings.TrimSpace(string(line[15:]))); err != nil {
