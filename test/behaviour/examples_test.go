@@ -130,6 +130,13 @@ var examples = map[string][]promise{
 		{request: "GET /office/", status: 200},
 	},
 	"access-log.kdl": {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
+	"access-control.kdl": {
+		{request: "GET /staging/x", status: 401, has: []string{`WWW-Authenticate: Basic realm="staging"`, "X-Frame-Options: SAMEORIGIN\r\n"}},
+		{request: "GET /staging/x\nX-User: root\nAuthorization: Basic YW5uOnNlc2FtZQ==", status: 200, has: []string{"X-User: ann\r\n"}, lacks: []string{"root", "Authorization"}},
+		{request: "OPTIONS /api/x\nOrigin: https://app.example.com\nAccess-Control-Request-Method: PUT", status: 204, has: []string{"Access-Control-Allow-Origin: https://app.example.com\r\n"}},
+		{request: "GET /api/x\nOrigin: https://evil.example", status: 200, has: []string{"Content-Security-Policy: default-src 'none'"}, lacks: []string{"Access-Control-Allow-Origin"}},
+		{request: "GET /x", status: 200, has: []string{"X-Content-Type-Options: nosniff\r\n"}},
+	},
 }
 
 // furtherPromises are those that aren't about one response.
@@ -221,6 +228,7 @@ var (
 	certPattern     = regexp.MustCompile(`"/etc/sentinel/certs/[^"]*\.(crt|key)"`)
 	databasePattern = regexp.MustCompile(`"[^"]*\.mmdb"`)
 	pathPattern     = regexp.MustCompile(`"[^"]*/(sentinel\.pid|sentinel|state|admin\.sock|events\.log|access\.log)"`)
+	besidePattern   = regexp.MustCompile(`"(access-control\.[a-z]+)"`)
 )
 
 // startExample starts an example with its files in a folder of the test, its listeners on
@@ -245,6 +253,11 @@ func startExample(t *testing.T, file string) running {
 	})
 	moved = databasePattern.ReplaceAllStringFunc(moved, func(path string) string { return exampleDatabase(t, path) })
 	moved = certPattern.ReplaceAllStringFunc(moved, examplePair(t))
+	folder, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved = besidePattern.ReplaceAllString(moved, `"`+folder+`/$1"`)
 	return running{testproxy.Start(t, pathPattern.ReplaceAllString(moved, `"$$DIR/$1"`)), t}
 }
 
@@ -360,6 +373,8 @@ var beyondFull = map[string]bool{
 	"rate-limit-store":        true, // fleet.kdl
 	"listener.tls":            true, // tls.kdl
 	"access":                  true, "listener.access": true, "route.access": true,
+	// access-control.kdl shows these
+	"policies.basic-auth": true, "policies.cors": true, "policies.security-headers": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
 

@@ -27,6 +27,7 @@ type builder struct {
 	limits    map[string]*snapshot.RateLimit // by metric.LimitKey
 	lists     accessLists
 	tls       map[string]secured // by listener
+	policies  policies
 	diags     kdl.Diagnostics
 }
 
@@ -36,7 +37,7 @@ type builder struct {
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
 	b := &builder{
-		cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), tls: make(map[string]secured), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
+		cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), tls: make(map[string]secured), policies: newPolicies(), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
 		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams)),
 	}
 	for _, p := range cfg.System.TrustedProxies {
@@ -50,6 +51,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	b.addUpstreams()
 	b.addRoutes()
 	b.edges()
+	b.addPolicies()
 	if slot != nil {
 		b.addListeners(slot)
 		b.securities()

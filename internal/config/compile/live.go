@@ -52,6 +52,7 @@ type Live struct {
 		fleet     *Fleet
 		// certificates are those of the generation that serves.
 		certificates []Certificate
+		passwords    map[string]passwords
 	}
 }
 
@@ -78,6 +79,7 @@ type changes struct {
 	fallbacks    map[string][]string
 	tables       map[string]counters
 	requests     map[string]inProgress
+	passwords    map[string]passwords
 	certificates []Certificate
 	challenger   *challenge.Challenger
 	places       []string // paths of databases
@@ -89,7 +91,7 @@ type changes struct {
 func newChanges() *changes {
 	return &changes{
 		shared: make(map[string]*upstream.Shared), failovers: make(map[string]*upstream.Failover),
-		fallbacks: make(map[string][]string), tables: make(map[string]counters), requests: make(map[string]inProgress),
+		fallbacks: make(map[string][]string), tables: make(map[string]counters), requests: make(map[string]inProgress), passwords: make(map[string]passwords),
 	}
 }
 
@@ -130,12 +132,16 @@ func (l *Live) commit(next *changes) {
 	l.mu.failovers, l.mu.fallbacks, l.mu.tables = next.failovers, next.fallbacks, next.tables
 	l.mu.requests, l.mu.fleet = next.requests, next.fleet
 	l.mu.certificates = next.certificates
+	l.mu.passwords = next.passwords
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)
 	l.places.keep(next.places)
 	for _, g := range next.requests {
 		g.gate.SetLimits(queue.Limits{Concurrent: g.max})
+	}
+	for _, p := range next.passwords {
+		p.checks.SetLimits(p.limits)
 	}
 	for _, c := range next.tables {
 		c.table.Configure(c.rule, l.opt.Clock.Now())

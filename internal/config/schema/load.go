@@ -86,6 +86,7 @@ func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
 	l.databases()
 	l.d.stores(l.cfg)
 	l.accessLists()
+	l.policyFiles()
 	l.d.securities(l.cfg)
 	if !l.garbled {
 		l.d.crossCheck(l.cfg, file)

@@ -6,6 +6,9 @@ type Policies struct {
 	RequestHeaders  HeaderEdits
 	ResponseHeaders HeaderEdits
 	RateLimits      []*RateLimit
+	BasicAuth       *BasicAuth // nil when not written, as those that follow
+	CORS            *CORS
+	SecurityHeaders *SecurityHeaders
 }
 
 // HeaderEdits are changes to the header of a message, carried out in the
@@ -36,7 +39,7 @@ func policyBlocks() []blockDef {
 	return []blockDef{
 		{
 			name: "policies",
-			doc:  "What is done to every request and response. At top level it is the default of every route; the nearest block wins for each header name.",
+			doc:  "What is done to every request and response. At top level it is the default of every route; the nearest block wins, of header edits for each header name.",
 			keys: []Key{
 				{
 					Name: "request-headers", Kind: Opens, Opens: "request-headers", Doc: "changes to the header sent to the upstream",
@@ -50,10 +53,23 @@ func policyBlocks() []blockDef {
 					Name: "rate-limit", Kind: Opens, Opens: "rate-limit", Many: true, Doc: "rate limit",
 					slot: several(func(p *Policies) *[]*RateLimit { return &p.RateLimits }),
 				},
+				{
+					Name: "basic-auth", Kind: Opens, Opens: "basic-auth", Doc: "names and passwords",
+					slot: optional(func(p *Policies) **BasicAuth { return &p.BasicAuth }),
+				},
+				{
+					Name: "cors", Kind: Opens, Opens: "cors", Doc: "which other origins' scripts may read responses",
+					slot: optional(func(p *Policies) **CORS { return &p.CORS }),
+				},
+				{
+					Name: "security-headers", Kind: Opens, Opens: "security-headers", Doc: "fields that tell browsers to be careful",
+					slot: optional(func(p *Policies) **SecurityHeaders { return &p.SecurityHeaders }),
+				},
 			},
 		},
 		headerEditsBlock("request-headers", "Changes to the header sent to the upstream"),
 		headerEditsBlock("response-headers", "Changes to the header sent to the client"),
+		basicAuthBlock(), corsBlock(), securityHeadersBlock(),
 	}
 }
 

@@ -43,9 +43,17 @@ upstreams {
 observability { metrics { path "/m" }; logging { level "debug"; file "/tmp/l"; access-log { enabled #false; format "json" } } }
 `
 
+// guarded uses the policies of access.
+const guarded = base + `policies {
+    basic-auth { users-file "/etc/users"; forward-user-header "X-User" }
+    cors { allow-origin "https://a.example" "https://*.example.com"; allow-method "PUT"; allow-credentials #true }
+    security-headers "strict"
+}
+`
+
 // TestShowLoadsAgain checks that what Show prints is a configuration, the same one.
 func TestShowLoadsAgain(t *testing.T) {
-	for _, text := range []string{base, full} {
+	for _, text := range []string{base, full, guarded} {
 		c := load(t, text)
 		shown := Show(c)
 		again, sources, diags := LoadBytes("shown.kdl", shown, Options{Env: noEnv})

@@ -28,6 +28,7 @@ func (x *exchange) fail(k fault.Kind) error {
 	h.Add("Content-Type", []byte(form.ContentType()))
 	h.Add("Cache-Control", noStore)
 	h.Add(x.s.Identity.RequestIDField, x.id)
+	h.Extra = appendLine(h.Extra, "WWW-Authenticate", x.asks)
 	if x.refusedBy != nil {
 		x.addLimitFields(h)
 	} else if row.RetryAfter > 0 {
@@ -54,6 +55,7 @@ func (x *exchange) localHead(status int) *message.Head {
 // send writes an answer that is made here.
 func (x *exchange) send(h *message.Head, body []byte) error {
 	x.status = h.Status
+	x.secureLocal(h)
 	if h.Status != 204 && h.Status != 304 {
 		h.Framing, h.ContentLength = message.Length, int64(len(body))
 	}

@@ -50,6 +50,7 @@ func (x *exchange) describe(e *accesslog.Entry) {
 	e.Client, e.Method, e.Host = x.client, h.Bytes(h.MethodAt), h.Bytes(h.Authority)
 	e.Path, e.Query, e.Protocol = x.matched, h.Bytes(h.Query), protocol(h)
 	e.Listener, e.Limit = x.ln.Name, x.limited
+	e.User, e.Shadowed = x.user, x.shadowed
 	if e.Path == nil {
 		e.Path = h.Bytes(h.Path)
 	}

@@ -56,6 +56,9 @@ var rootPath = []byte("/")
 func (x *exchange) lookUp() (*snapshot.Route, bool) {
 	h := &x.req.Head
 	in := route.Input{Host: h.Bytes(h.Authority), Path: x.path, Method: h.Bytes(h.MethodAt), Query: h.Bytes(h.Query), Head: h}
+	if r, ok := x.preflightRoute(in); ok {
+		return r, true
+	}
 	return x.s.Table.Match(&in)
 }
 

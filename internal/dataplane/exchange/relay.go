@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"sentinel/internal/dataplane/fault"
+	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
 )
@@ -17,6 +18,7 @@ func (x *exchange) relay() error {
 	}
 	x.conn.Frame(x.req.Head.Method == message.MethodHead)
 	h.Extra = h.Extra[:0]
+	x.secure(h)
 	if x.route.ResponseEdits != nil {
 		x.fillVars()
 		x.route.ResponseEdits.Apply(h, &x.vars)
@@ -109,7 +111,7 @@ func (x *exchange) responseTrailers() []byte {
 // has been read.
 func (x *exchange) requestTrailers() []byte {
 	if t, ok := x.req.Content.(message.Trailered); ok && x.route.Trailers {
-		return x.believed(t.Trailers())
+		return filter.StripLines(x.believed(t.Trailers()), x.s.Reserved)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"sentinel/internal/dataplane/auth"
 	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/filter"
@@ -29,9 +30,11 @@ type exchange struct {
 	facts    challenge.Facts  // filled by gatherFacts
 	local    message.Head     // of answers made here
 	entry    accesslog.Entry  // cleared by finish
-	buffer   struct {
-		path, rewritten, sent, out, body, location, content, client, host []byte
-		id                                                                [32]byte
+	// credentials are parsed before they are read.
+	credentials auth.Credentials
+	buffer      struct {
+		path, rewritten, sent, out, body, location, content, client, host, identity []byte
+		id                                                                          [32]byte
 	}
 }
 
@@ -64,6 +67,9 @@ type request struct {
 	covers  bool   // deadline covers the content, too
 	content []byte // of the request, when it is whole
 	whole   bool   // content is all of it
+
+	identity
+	preflights bool // the request asks whether another one may be sent
 
 	upstream *upstream.Upstream
 	gate     *queue.Gate // a place among the requests in progress there is taken
@@ -116,6 +122,9 @@ func (x *exchange) serve() error {
 		return x.sendChallenge()
 	} else if k != fault.None {
 		return x.fail(k)
+	}
+	if answered, err := x.authorize(); answered {
+		return err
 	}
 	if k := x.rewrite(); k != fault.None {
 		return x.fail(k)

@@ -92,6 +92,14 @@ const (
 	ClientCertificate
 	// Unencrypted is a client that speaks HTTP without TLS where TLS is spoken.
 	Unencrypted
+	// Unauthorized is a request without credentials, or with wrong ones.
+	Unauthorized
+	// ClaimsRefused is a client that is known and still may not.
+	ClaimsRefused
+	// AuthRefused is a request that the authorization service refuses.
+	AuthRefused
+	// PreflightRefused is a preflight of an origin, method or field that isn't allowed.
+	PreflightRefused
 
 	// UpstreamRefused is a connection that the target's host refused.
 	UpstreamRefused
@@ -150,6 +158,10 @@ const (
 	QueueTimeout
 	// UpstreamConnectionLimit is an upstream at its limit of connections.
 	UpstreamConnectionLimit
+	// AuthUnavailable is an authorization service that didn't answer as one does.
+	AuthUnavailable
+	// TokenKeysMissing is a token while no keys are there to check it with.
+	TokenKeysMissing
 
 	// Internal is a bug of this proxy.
 	Internal
@@ -165,6 +177,8 @@ const (
 	DescriptorLimit
 	// PortsExhausted is the host without a free local port towards a target.
 	PortsExhausted
+	// PasswordChecksBusy is a password while as many are being checked as may be.
+	PasswordChecksBusy
 
 	// Count is the number of kinds, None included: the length of a table indexed by Kind.
 	Count

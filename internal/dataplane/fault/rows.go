@@ -8,6 +8,7 @@ func buildRows() [Count]Row {
 	for _, part := range []map[Kind]Row{
 		clientRequestRows(), clientConductRows(), clientConnectionRows(), clientTLSRows(), upstreamConnectRows(), upstreamTLSRows(),
 		upstreamResponseRows(), upstreamCapacityRows(), selfRows(), clientH2Rows(),
+		accessRows(),
 	} {
 		for k, r := range part {
 			t[k] = r
@@ -27,6 +28,7 @@ const (
 	cmdJournal   = "journalctl -u sentinel --since '5 minutes ago' | grep ERROR | tail -20"
 	cmdClients   = "journalctl -u sentinel --since '5 minutes ago' -o json | jq -r .CLIENT_IP | sort | uniq -c | sort -rn | head -20"
 	cmdBans      = "sentinel bans"
+	cmdPolicies  = "curl -s localhost:9090/metrics | grep sentinel_policy_decisions"
 	cmdConfig    = "sentinel config show"
 	cmdValidate  = "sentinel --validate --config /etc/sentinel/config.kdl"
 	cmdReachable = "nc -zv -w 3 HOST PORT"

@@ -41,6 +41,13 @@ type Snapshot struct {
 	// Vouched are the names of all fields by which upstreams are told who a client is by its
 	// certificate, in lower case with hyphens: no client may bring them.
 	Vouched []string
+	// Identity fields that policies set for upstreams are taken out of every request, in lower
+	// case.
+	Reserved []string
+	// Security is on responses to requests that no route has; nil for nothing.
+	Security *filter.Security
+	// Preflights says that some route answers preflights.
+	Preflights bool
 }
 
 // Identity says what a request is called and what upstreams are told of the client.
@@ -140,6 +147,10 @@ type Route struct {
 
 	// Access is the route's own access list; nil where the listener's holds.
 	Access *block.List
+	// Policies are those of access; nil for none.
+	Policies *Policies
+	// SecurityFields are on all of its responses; nil for nothing.
+	SecurityFields *filter.Security
 
 	Trailers bool // trailer fields are passed on, both ways
 

@@ -19,6 +19,7 @@ const (
 	refererMax   = 512
 	requestIDMax = 128
 	nameMax      = 255
+	userMax      = 255
 )
 
 // line is one entry being encoded. Text and JSON differ in what stands between keys and values only.
@@ -104,6 +105,8 @@ func (l *line) fields(e *Entry, v verdict) {
 		l.name("fault", e.Fault.String())
 	}
 	l.name("rate_limit", e.Limit)
+	l.bytes("user", e.User, userMax)
+	l.name("would_refuse", e.Shadowed)
 	l.bytes("query", e.Query, queryMax)
 	l.name("upstream", e.Upstream)
 	l.name("target", e.Target)

@@ -30,6 +30,10 @@ type Entry struct {
 	// system; 0 is unknown.
 	Country string
 	ASN     uint32
+	// User is who the client has proved to be, the client's text; empty for nobody.
+	User []byte
+	// Shadowed is the policy that would have refused the request if it weren't in shadow mode.
+	Shadowed string
 	// Status is the status code sent, 0 when none was.
 	Status int
 	// Fault is what went wrong, None when nothing did.

@@ -90,6 +90,8 @@ func requestFamilies() []family {
 			collectFaults, "fault", "route", "side"),
 		row("sentinel_rate_limited_total", Counter, "Requests that a rate limit found too many, by what was done to them.",
 			collectLimits, "limit", "outcome", "scope"),
+		row("sentinel_policy_decisions_total", Counter, "Requests that a policy of access allowed or denied, couldn't decide about (error), or would have refused were it not in shadow mode.",
+			collectPolicies, "outcome", "policy", "route"),
 		row("sentinel_failovers_total", Counter, "Requests that went to the route's fallback upstream.",
 			collectFailovers, "route"),
 		row("sentinel_mirrored_total", Counter, "Copies of requests for a route's mirror, by what became of them.",

@@ -18,6 +18,7 @@ type Route struct {
 	faults   atomic.Pointer[faultCounts]
 	fallback atomic.Pointer[atomic.Uint64]                 // requests that went there; nil without one
 	mirrored atomic.Pointer[[mirrorOutcomes]atomic.Uint64] // nil where nothing is mirrored
+	policies atomic.Pointer[policyCounts]                  // nil without any
 	seeded   bool                                          // every fault has its zero series
 	usage                                                  // guarded by the registry's lock
 }

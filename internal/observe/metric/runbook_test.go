@@ -17,6 +17,7 @@ func configured() *Registry {
 	r := New(Options{Cells: 2, Version: "1.2.3", Revision: "abc"})
 	r.Route("api")
 	r.Route("web").Mirrors()
+	r.Route("web").HasPolicy(BasicAuth)
 	r.Route("web").HasFallback()
 	r.Listener("http").Secured()
 	r.Limit("default", "top level")
