@@ -117,6 +117,8 @@ var examples = map[string][]promise{
 		{request: "GET /direct", status: 200, has: []string{"\nGET /direct ", "X-Forwarded-For: 127.0.0.1\r\n"}},
 		{begin: "PROXY TCP4 192.0.2.7 198.51.100.1 1 80\r\n", request: "GET /", status: 200, has: []string{"X-Forwarded-For: 192.0.2.7\r\n"}},
 	},
+	// The servers of this test don't speak HTTP/2, and nothing is sent to them in its place.
+	"grpc.kdl": {{request: "POST /helloworld.Greeter/SayHello\nContent-Length: 0", status: 502, lacks: []string{"origin 900"}}},
 	// The servers of this test don't speak TLS, and nothing is sent to them without.
 	"upstream-tls.kdl": {{request: "GET /", status: 502, has: []string{"code U05"}}},
 	"tls.kdl": {
@@ -367,12 +369,13 @@ var beyondFull = map[string]bool{
 	// edge.kdl shows these
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
 	"security": true, "listener.security": true, "route.security": true,
-	"listener.proxy-protocol": true, // behind-load-balancer.kdl
-	"upstream.tls":            true, // upstream-tls.kdl
-	"geoip":                   true, // geoip.kdl
-	"rate-limit-store":        true, // fleet.kdl
-	"listener.tls":            true, // tls.kdl
-	"access":                  true, "listener.access": true, "route.access": true,
+	"listener.proxy-protocol":     true,                                             // behind-load-balancer.kdl
+	"upstream.tls":                true,                                             // upstream-tls.kdl
+	"connection-pool.max-streams": true, "connection-pool.ping-interval-secs": true, // grpc.kdl
+	"geoip":            true, // geoip.kdl
+	"rate-limit-store": true, // fleet.kdl
+	"listener.tls":     true, // tls.kdl
+	"access":           true, "listener.access": true, "route.access": true,
 	// access-control.kdl shows these
 	"policies.basic-auth": true, "policies.cors": true, "policies.security-headers": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,

@@ -11,6 +11,7 @@ import (
 	"sentinel/internal/dataplane/balance"
 	"sentinel/internal/dataplane/breaker"
 	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/h2"
 	"sentinel/internal/dataplane/outlier"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/retry"
@@ -41,7 +42,7 @@ func (b *builder) upstreamSettings(u *schema.Upstream) upstream.Settings {
 		ResponseTimeout: u.Timeouts.Read.V,
 		BoundPercent:    int(u.HashLoadPercent.V), HashBy: affinity(u.HashKey.V), SlowStart: u.SlowStart.V,
 		PanicPercent: int(u.PanicThresholdPercent.V), PassDeadline: u.PassDeadline.V, PassedLower: strings.ToLower(u.PassDeadline.V),
-		TargetRequestsMax: int(u.ConnectionPool.MaxConnections.V), RequestsMax: int(u.MaxConnections.V),
+		TargetRequestsMax: requestsMax(u), RequestsMax: int(u.MaxConnections.V),
 		Sticky: b.stickyCookie(u.StickyCookie),
 	}
 	s.Balance, _ = balance.ParseKind(u.LoadBalancing.V) // the schema knows the names
@@ -131,8 +132,35 @@ func poolLimits(u *schema.Upstream) transport.Limits {
 		ConnectionsMax: int(p.MaxConnections.V), IdleMax: int(p.MaxIdle.V),
 		IdleTimeout: p.IdleTimeout.V, LifetimeMax: p.MaxLifetime.V,
 		ConnectTimeout: u.Timeouts.Connect.V, WriteTimeout: u.Timeouts.Write.V,
-		Client: h1.DefaultClientLimits(),
+		Client: h1.DefaultClientLimits(), Protocol: protocol(u), Streams: streamLimits(u),
 	}
+}
+
+// protocol returns what the targets of an upstream speak.
+func protocol(u *schema.Upstream) transport.Protocol {
+	switch u.Protocol.V {
+	case "h2", "h2c":
+		return transport.HTTP2
+	case "auto":
+		return transport.Auto
+	}
+	return transport.HTTP1
+}
+
+func streamLimits(u *schema.Upstream) h2.ClientLimits {
+	l := h2.DefaultClientLimits()
+	l.StreamsMax, l.PingAfter = int(u.ConnectionPool.MaxStreams.V), u.ConnectionPool.PingInterval.V
+	return l
+}
+
+// requestsMax returns how many requests a target may have in progress: as many as its
+// connections carry.
+func requestsMax(u *schema.Upstream) int {
+	n := int(u.ConnectionPool.MaxConnections.V)
+	if protocol(u) != transport.HTTP1 {
+		n *= int(u.ConnectionPool.MaxStreams.V)
+	}
+	return n
 }
 
 func breakerConfig(c *schema.CircuitBreaker) *breaker.Config {

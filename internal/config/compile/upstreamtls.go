@@ -29,6 +29,12 @@ func (b *builder) upstreamTLS(u *schema.Upstream) *transport.TLS {
 		return nil
 	}
 	config := &tls.Config{ServerName: t.SNI.V, MinVersion: tlsVersion(t.MinVersion.V), InsecureSkipVerify: t.InsecureSkipVerify.V}
+	switch protocol(u) {
+	case transport.HTTP2:
+		config.NextProtos = []string{"h2"}
+	case transport.Auto:
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
 	id := sha256.New()
 	fmt.Fprintf(id, "%q %d %t\n", t.SNI.V, config.MinVersion, config.InsecureSkipVerify)
 	if t.CACert.IsSet() {

@@ -101,7 +101,8 @@ func (p *printer) value(k *Key, block any, owner string, depth int) {
 func idle(k *Key) bool {
 	switch k.ID() {
 	case "respond.content-type", "route.allow-trailers", "route.queue-priority", "upstream.hash-key", "upstream.hash-load-percent",
-		"circuit-breaker.window-secs", "circuit-breaker.min-requests", "rate-limit.shared":
+		"circuit-breaker.window-secs", "circuit-breaker.min-requests", "rate-limit.shared", "connection-pool.max-streams",
+		"connection-pool.ping-interval-secs":
 		return true
 	}
 	return k.Block == "retry-policy" || k.Block == "health-check type" && k.Name != "kind"

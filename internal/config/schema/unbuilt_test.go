@@ -47,6 +47,7 @@ upstreams {
         target "h:1" weight=3
         targets-file "/etc/sentinel/targets"
         load-balancing "consistent_hash"; hash-key "header:X-User"; hash-load-percent 150
+        protocol "h2c"; connection-pool { max-streams 30; ping-interval-secs 31 }
         slow-start-secs 20; panic-threshold-percent 30; max-connections 500; pass-deadline "X-Timeout-Ms"
         sticky-cookie { name "t"; key-file "/k"; max-age-secs 3600; path "/app"; secure #false; same-site "strict" }
         health-check {

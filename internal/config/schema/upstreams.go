@@ -6,6 +6,7 @@ import "time"
 type Upstream struct {
 	Block
 	Name                  Value[string]
+	Protocol              Value[string]        // "http1", "h2", "h2c" or "auto"
 	Targets               []*Target            // none only with TargetsFile
 	TargetsFile           Value[string]        // unset: none
 	LoadBalancing         Value[string]        // with underscores, such as "round_robin"
@@ -43,6 +44,8 @@ type ConnectionPool struct {
 	MaxIdle        Value[int64]
 	IdleTimeout    Value[time.Duration]
 	MaxLifetime    Value[time.Duration]
+	MaxStreams     Value[int64]         // of one connection; HTTP/2 only
+	PingInterval   Value[time.Duration] // 0: never; HTTP/2 only
 }
 
 func upstreamBlocks() []blockDef {
@@ -98,6 +101,12 @@ func upstreamKeys() []Key {
 		{
 			Name: "targets-file", Kind: Text, check: checkFile, Doc: "file that lists more servers, read again whenever it changes",
 			slot: value(func(u *Upstream) any { return &u.TargetsFile }),
+		},
+		{
+			Name: "protocol", Kind: Enum, Words: []string{"http1", "h2", "h2c", "auto"}, Default: "http1",
+			Doc: "what the targets speak: HTTP/1.1 (`http1`), HTTP/2 over TLS (`h2`), HTTP/2 without TLS and without asking (`h2c`), or what each " +
+				"agrees on in the TLS handshake (`auto`); `h2` and `auto` need `tls`",
+			slot: value(func(u *Upstream) any { return &u.Protocol }),
 		},
 		balancingKey(), hashKey(),
 		{
@@ -179,6 +188,16 @@ func connectionPoolBlock() blockDef {
 				slot: value(func(c *ConnectionPool) any { return &c.MaxConnections }),
 			},
 			{
+				Name: "max-streams", Kind: Int, Unit: "exchanges", Min: 1, Max: 10000, Default: "100",
+				Doc:  "exchanges at once on one connection, where the targets speak HTTP/2; a target may allow fewer. With more, another connection is opened",
+				slot: value(func(c *ConnectionPool) any { return &c.MaxStreams }),
+			},
+			{
+				Name: "ping-interval-secs", Kind: Seconds, Unit: "seconds", Max: 3600, Default: "30", ZeroOff: true, Label: "interval of pings",
+				Doc:  "after such a silence an idle connection is tried, where the targets speak HTTP/2; without an answer it is closed; 0 never",
+				slot: value(func(c *ConnectionPool) any { return &c.PingInterval }),
+			},
+			{
 				Name: "max-idle", Kind: Int, Unit: "connections", Max: 1000000, Default: "1024", ZeroOff: true,
 				Doc:  "idle connections kept to one target; 0 keeps none",
 				slot: value(func(c *ConnectionPool) any { return &c.MaxIdle }),
@@ -213,7 +232,28 @@ func finishUpstream(d *decoder, b any) {
 	}
 	d.balancing(u)
 	d.refuseIdleQueue(u)
+	d.upstreamProtocol(u)
 	d.targets(u)
+}
+
+// upstreamProtocol reports a protocol that doesn't go with or without TLS, and keys that only
+// HTTP/2 gives a meaning to.
+func (d *decoder) upstreamProtocol(u *Upstream) {
+	p := u.Protocol
+	if d.botched(u, "protocol", p.From) {
+		return
+	}
+	switch {
+	case (p.V == "h2" || p.V == "auto") && u.TLS == nil && !d.tried(u, "tls"):
+		d.errorAt(p.From, "protocol %q needs tls: it is agreed on in the handshake", p.V).hint(`add tls { }, or write "h2c" for HTTP/2 without TLS`)
+	case p.V == "h2c" && u.TLS != nil:
+		d.errorAt(p.From, "protocol %q is HTTP/2 without TLS, and the upstream has tls", p.V).hint(`write "h2"`).related(u.TLS.From, "tls is here")
+	}
+	key, _ := d.specs["upstream"].row("protocol")
+	pool := &u.ConnectionPool
+	for _, k := range []sourcedKey{{"max-streams", pool.MaxStreams.From}, {"ping-interval-secs", pool.PingInterval.From}} {
+		d.suits(k, key, p, "h2", "h2c", "auto")
+	}
 }
 
 // targets reports targets that stand twice, and that none takes requests.

@@ -19,7 +19,7 @@ type Kind uint8
 
 // The kinds of probes.
 const (
-	HTTP Kind = iota // an HTTP/1.1 request; the status, and on request the body, decide
+	HTTP Kind = iota // an HTTP request; the status, and on request the body, decide
 	TCP              // a connection, with a TLS handshake where the check has TLS
 	GRPC             // Check of grpc.health.v1.Health over HTTP/2
 )
@@ -54,6 +54,10 @@ type Check struct {
 	BodyContains string         // "" is any body
 	BodyPattern  *regexp.Regexp // nil is any body
 	BodyBytesMax int64          // how much of the body is read and matched; 0 is 64 KiB
+
+	// HTTP2 has an HTTP check without TLS asked over HTTP/2. With TLS its NextProtos say what
+	// may be agreed on; none is HTTP/1.1.
+	HTTP2 bool
 
 	Service string // of GRPC: the service asked for; "" is the server as a whole
 

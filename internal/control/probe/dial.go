@@ -73,7 +73,11 @@ func (a *asker) walk(ctx context.Context) *failure {
 	}
 	switch a.check.Kind {
 	case HTTP:
-		f = a.askHTTP(ctx, conn)
+		if a.agreedHTTP2(conn) {
+			f = a.askHTTP2(ctx, conn)
+		} else {
+			f = a.askHTTP(ctx, conn)
+		}
 	case GRPC:
 		f = a.askGRPC(ctx, conn)
 	}
@@ -151,7 +155,9 @@ func (a *asker) handshake(ctx context.Context, raw net.Conn) (net.Conn, *failure
 	}
 	switch a.check.Kind {
 	case HTTP:
-		cfg.NextProtos = []string{"http/1.1"}
+		if len(cfg.NextProtos) == 0 {
+			cfg.NextProtos = []string{"http/1.1"}
+		}
 	case GRPC:
 		cfg.NextProtos = []string{"h2"}
 	}

@@ -28,7 +28,7 @@ func (a *asker) askGRPC(ctx context.Context, conn net.Conn) *failure {
 	start := time.Now()
 	cc, err := newHTTP2(ctx, conn)
 	if err != nil {
-		return grpcFailed(ctx, err)
+		return http2Failed(ctx, err)
 	}
 	defer cc.Close()
 	req, err := a.grpcRequest(ctx)
@@ -37,7 +37,7 @@ func (a *asker) askGRPC(ctx context.Context, conn net.Conn) *failure {
 	}
 	resp, err := cc.RoundTrip(req)
 	if err != nil {
-		return grpcFailed(ctx, err)
+		return http2Failed(ctx, err)
 	}
 	defer resp.Body.Close()
 	a.t.FirstByte = a.since(start)
@@ -74,7 +74,7 @@ func newHTTP2(ctx context.Context, conn net.Conn) (*http.ClientConn, error) {
 	return t.NewClientConn(ctx, scheme, "target:0")
 }
 
-func grpcFailed(ctx context.Context, err error) *failure {
+func http2Failed(ctx context.Context, err error) *failure {
 	f := failed(LayerAnswer, stoppedOr(ctx, err))
 	if f.cause == wordsOf(LayerAnswer).other {
 		f.cause = "answer is not HTTP/2"

@@ -72,8 +72,12 @@ func (a *asker) askHTTP(ctx context.Context, conn net.Conn) *failure {
 		return f
 	}
 	in.left = a.check.BodyBytesMax + headBytesMax // chunk framing counts too
-	a.t.Status = resp.StatusCode
-	a.t.StatusLine = cut(resp.Proto+" "+resp.Status, statusLineBytesMax)
+	return a.judge(ctx, conn, resp)
+}
+
+// judge looks at the status and, where that is asked for, at the body.
+func (a *asker) judge(ctx context.Context, conn net.Conn, resp *http.Response) *failure {
+	a.t.Status, a.t.StatusLine = resp.StatusCode, statusLine(resp)
 	if !a.check.expects(resp.StatusCode) {
 		a.t.Expected = a.check.expectedText()
 		a.t.Total = a.since(a.t.At)

@@ -16,7 +16,7 @@ func checksOf(cfg *schema.Config, security func(upstream string) *tls.Config) ma
 	for _, u := range cfg.Upstreams {
 		if u.HealthCheck != nil {
 			c := checkOf(u.HealthCheck)
-			c.TLS = security(u.Name.V)
+			c.TLS, c.HTTP2 = security(u.Name.V), u.Protocol.V == "h2c"
 			checks[u.Name.V] = c
 		}
 	}

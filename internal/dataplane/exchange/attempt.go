@@ -63,11 +63,18 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 	return fault.None
 }
 
-// diedUnused reports whether a reused connection ended before any byte of the response, and
-// the request may be repeated: the target has most likely closed it while it was idle.
+// diedUnused reports whether a connection ended before any byte of the response, and the
+// request may be repeated: the target has most likely closed it while it was idle, or has
+// taken leave before it saw the request.
 func (x *exchange) diedUnused(k fault.Kind) bool {
+	if x.conn == nil || x.conn.Received() {
+		return false
+	}
+	if k == fault.UpstreamRefusedStream {
+		return !x.conn.Open() && (x.whole || !x.req.Content.Started())
+	}
 	ended := k == fault.UpstreamClosed || k == fault.UpstreamReset || k == fault.UpstreamWriteFailed
-	return ended && x.whole && x.conn != nil && x.conn.Reused && !x.conn.Received() && x.req.Head.Method.Idempotent()
+	return ended && x.whole && x.conn.Reused && !x.conn.Open() && x.req.Head.Method.Idempotent()
 }
 
 // settle ends the try in hand: its connection goes back, and the target is told what became
@@ -193,7 +200,7 @@ func (x *exchange) outgoingHead(f message.Framing, length int64) *message.Outgoi
 		h.Extra = append(h.Extra, '\r', '\n')
 	}
 	x.outgoing = message.Outgoing{
-		Head: h, Path: x.path, Query: h.Bytes(h.Query), Upgrade: x.upgradeToken(), Secure: x.req.Client.Secure,
+		Head: h, Path: x.path, Query: h.Bytes(h.Query), Upgrade: x.upgradeToken(), WantsTrailers: x.route.Trailers,
 		Framing: f, Length: length, Scratch: x.outgoing.Scratch,
 	}
 	return &x.outgoing

@@ -124,6 +124,8 @@ func (x *exchange) again(k fault.Kind, try int) (pause time.Duration, yes bool) 
 	switch unsent := k != fault.None && k.Row().Unsent; {
 	case x.at+pause >= x.deadline:
 		return 0, false
+	case k == fault.UpstreamRefusedStream: // it is busy: that multiplies what it gets
+		return pause, p.On&retry.RefusedStream != 0 && x.upstream.Budget.TryRetry(x.at)
 	case unsent:
 		return pause, p.On&retry.ConnectFailure != 0
 	}

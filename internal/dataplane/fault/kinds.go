@@ -132,6 +132,11 @@ const (
 	UpstreamWriteFailed
 	// UpstreamWriteTimeout is a target that stopped reading the request.
 	UpstreamWriteTimeout
+	// UpstreamProtocol is a target that doesn't speak the protocol it is configured for.
+	UpstreamProtocol
+	// UpstreamRefusedStream is a request that the target says it hasn't processed (RFC 9113
+	// section 8.7).
+	UpstreamRefusedStream
 	// UpstreamBadResponse is a response that breaks the grammar of RFC 9112.
 	UpstreamBadResponse
 	// UpstreamBadFraming is a response whose length is ambiguous.

@@ -7,7 +7,7 @@ func buildRows() [Count]Row {
 	t := [Count]Row{None: {Name: "None", Label: "none", Code: "-", Text: "none"}}
 	for _, part := range []map[Kind]Row{
 		clientRequestRows(), clientConductRows(), clientConnectionRows(), clientTLSRows(), upstreamConnectRows(), upstreamTLSRows(),
-		upstreamResponseRows(), upstreamCapacityRows(), selfRows(), clientH2Rows(),
+		upstreamResponseRows(), upstreamCapacityRows(), upstreamStreamRows(), selfRows(), clientH2Rows(),
 		accessRows(),
 	} {
 		for k, r := range part {

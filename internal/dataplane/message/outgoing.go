@@ -9,7 +9,9 @@ type Outgoing struct {
 	Path    []byte
 	Query   []byte // where Head.HasQuery
 	Upgrade string // the protocol that it asks to upgrade to; empty for none
-	Secure  bool   // the client came by TLS
+	// WantsTrailers says that trailer fields are welcome, where the protocol can say it end to
+	// end (RFC 9110 section 10.1.4).
+	WantsTrailers bool
 
 	// Framing and Length say how much content follows: for a whole request, Content, else
 	// what the sender sends piece by piece.

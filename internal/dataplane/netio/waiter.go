@@ -34,6 +34,10 @@ func (w *Waiter) Wait(limit time.Duration) bool {
 	}
 }
 
+// Await waits for Wake, which must come: the owner has made sure that something does it,
+// whatever happens.
+func (w *Waiter) Await() { <-w.woken }
+
 // Wake ends the wait, or the one that is yet to begin. It may be called once, by any
 // goroutine, and doesn't wait.
 func (w *Waiter) Wake() { w.woken <- struct{}{} }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/h1"
+	"sentinel/internal/dataplane/h2"
 	"sentinel/internal/dataplane/netio"
 )
 
@@ -25,6 +27,8 @@ type Limits struct {
 	WriteTimeout   time.Duration // a write without progress
 	Client         h1.ClientLimits
 	TLS            *TLS // nil is plain text
+	Protocol       Protocol
+	Streams        h2.ClientLimits // where the protocol may be HTTP/2
 }
 
 // livenessAfter is how long a connection may have been idle and still be used without
@@ -45,12 +49,18 @@ type Pool struct {
 	// It is set before the first Get.
 	Host string
 
+	// sharing says that exchanges may share connections; alone that the target has agreed on
+	// HTTP/1.1 where it might have on HTTP/2.
+	sharing, alone atomic.Bool
+
 	mu struct {
 		sync.Mutex
 		limits Limits
-		epoch  int         // how often TLS has changed
-		tls    *tls.Config // of this epoch; nil for none, or none yet
-		idle   []*Conn     // the most recently used last
+		epoch  int            // how often TLS has changed
+		tls    *tls.Config    // of this epoch; nil for none, or none yet
+		idle   []*Conn        // the most recently used last
+		shared []*multiplexed // that carry many exchanges each
+		dials  dials
 		open   int
 		closed bool
 	}
@@ -60,18 +70,21 @@ type Pool struct {
 func NewPool(address string, clock *netio.Clock, dialer netio.Dialer, limits Limits) *Pool {
 	p := &Pool{address: address, clock: clock, dialer: dialer}
 	p.mu.limits = limits
+	p.sharing.Store(limits.Protocol != HTTP1)
 	return p
 }
 
-// SetLimits changes the limits; idle connections above them, or with other TLS, are closed.
+// SetLimits changes the limits; idle connections above them, or with other TLS or
+// another protocol, are closed.
 // Those that are lent go on and are closed when they come back.
 func (p *Pool) SetLimits(l Limits) {
 	p.mu.Lock()
-	if !l.TLS.same(p.mu.limits.TLS) {
+	if !l.TLS.same(p.mu.limits.TLS) || l.Protocol != p.mu.limits.Protocol {
 		p.mu.epoch++
 		p.mu.tls = nil
 	}
 	p.mu.limits, p.mu.closed = l, false
+	p.sharing.Store(l.Protocol != HTTP1)
 	p.mu.Unlock()
 	p.Sweep(p.clock.Now())
 }
@@ -84,27 +97,39 @@ type Want struct {
 	By    time.Duration // when a new one must stand at the latest, however long the limits let it take
 }
 
-// Get lends a connection: an idle one unless a fresh one is wanted, else a new one. Errors
-// are faults.
+// Get lends a connection: an idle one unless a fresh one is wanted, else a new one; or a
+// stream of one. Errors are faults.
 func (p *Pool) Get(w Want) (*Conn, error) {
+	if p.sharing.Load() {
+		return p.getShared(w)
+	}
 	if !w.Fresh {
 		if c := p.takeIdle(w); c != nil {
 			return c, nil
 		}
 	}
 	p.mu.Lock()
-	l := p.mu.limits
+	l := &p.mu.limits
 	if l.ConnectionsMax > 0 && p.mu.open >= l.ConnectionsMax {
 		p.mu.Unlock()
 		return nil, fault.UpstreamConnectionLimit
 	}
 	p.mu.open++
+	p.mu.Unlock()
+	return p.open(w)
+}
+
+// open opens a connection that is counted already. What it can't open isn't counted any more.
+func (p *Pool) open(w Want) (*Conn, error) {
+	p.mu.Lock()
+	l := p.mu.limits
 	if p.mu.tls == nil {
 		p.mu.tls = l.TLS.configFor(p.Host)
 	}
 	config, epoch := p.mu.tls, p.mu.epoch
 	p.mu.Unlock()
-	nc, err := p.open(w, &l, config)
+	by := w.Now + min(l.ConnectTimeout, w.By-w.Now)
+	nc, agreed, err := p.connect(&l, config, w.Now, by)
 	if err != nil {
 		p.forget(1)
 		return nil, err
@@ -112,26 +137,37 @@ func (p *Pool) Get(w Want) (*Conn, error) {
 	if p.Opened != nil {
 		p.Opened()
 	}
-	c := newConn(p, nc, &l.Client)
-	c.epoch = epoch
-	return c, nil
+	if l.Protocol == HTTP1 || l.Protocol == Auto && agreed != protocolHTTP2 {
+		p.alone.Store(l.Protocol == Auto)
+		c := newConn(p, nc, &l.Client)
+		c.epoch = epoch
+		return c, nil
+	}
+	p.alone.Store(false)
+	return p.share(nc, &l, by, epoch)
 }
 
-// open connects to the target, with TLS where config isn't nil.
-func (p *Pool) open(w Want, l *Limits, config *tls.Config) (*netio.Conn, error) {
-	wait := min(l.ConnectTimeout, w.By-w.Now)
-	nc, err := netio.Dial(p.clock, p.dialer, p.address, wait)
-	if err != nil {
-		return nil, dialFault(err)
+// protocolHTTP2 is HTTP/2 in the application-layer protocol negotiation of TLS (RFC 9113
+// section 3.2).
+const protocolHTTP2 = "h2"
+
+// connect connects to the target, with TLS where config isn't nil, and returns the protocol
+// that was agreed on in that.
+func (p *Pool) connect(l *Limits, config *tls.Config, now, by time.Duration) (nc *netio.Conn, agreed string, err error) {
+	if nc, err = netio.Dial(p.clock, p.dialer, p.address, by-now); err != nil {
+		return nil, "", dialFault(err)
 	}
 	nc.SetWriteTimeout(l.WriteTimeout)
-	if config != nil {
-		if err = secure(nc, config, w.Now+wait); err != nil {
-			nc.Close()
-			return nil, err
-		}
+	if config == nil {
+		return nc, "", nil
 	}
-	return nc, nil
+	if agreed, err = secure(nc, config, by); err == nil && l.Protocol == HTTP2 && agreed != protocolHTTP2 {
+		err = fault.UpstreamProtocol
+	}
+	if err != nil {
+		nc.Close()
+	}
+	return nc, agreed, err
 }
 
 // takeIdle returns the most recently used idle connection that still lives.
@@ -159,6 +195,10 @@ func (p *Pool) takeIdle(w Want) *Conn {
 
 // Put takes a connection back after its exchange: it is kept when it can carry another.
 func (p *Pool) Put(c *Conn, now time.Duration) {
+	if c.stream != nil {
+		p.putShared(c)
+		return
+	}
 	c.alone.Net.WaitFor(nil, 0)
 	reusable := c.alone.Finish()
 	p.mu.Lock()
@@ -192,6 +232,7 @@ func (p *Pool) Sweep(now time.Duration) {
 	for _, c := range p.expired(now) {
 		p.discard(c)
 	}
+	p.sweepShared(now, false)
 }
 
 // expired takes the connections to close out of the idle list.
@@ -224,6 +265,7 @@ func (p *Pool) Trim() {
 	for _, c := range idle {
 		p.discard(c)
 	}
+	p.sweepShared(p.clock.Now(), true)
 }
 
 // Close closes the idle connections; those that are lent are closed when they come back.
@@ -238,7 +280,13 @@ func (p *Pool) Close() {
 func (p *Pool) Open() (open, idle int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.open, len(p.mu.idle)
+	idle = len(p.mu.idle)
+	for _, m := range p.mu.shared {
+		if _, unused := m.client.Idle(); unused {
+			idle++
+		}
+	}
+	return p.mu.open, idle
 }
 
 // dialFault names why a connection could not be opened.

@@ -56,16 +56,17 @@ func (t *TLS) configFor(name string) *tls.Config {
 
 // secure lays TLS over a new connection; by is when it must be done, on the clock. What the
 // target has sent before its part of the handshake makes that fail, and is never taken for
-// an answer. Errors are faults; after one the connection must be closed.
-func secure(nc *netio.Conn, config *tls.Config, by time.Duration) error {
+// an answer. It returns the protocol that was agreed on. Errors are faults; after one the
+// connection must be closed.
+func secure(nc *netio.Conn, config *tls.Config, by time.Duration) (agreed string, err error) {
 	conn := tls.Client(nc.Transport(), config)
 	nc.SetReadDeadline(by)
 	if err := conn.Handshake(); err != nil {
-		return handshakeFault(err)
+		return "", handshakeFault(err)
 	}
 	nc.SetReadDeadline(0)
 	nc.Secure(&secured{Conn: conn})
-	return nil
+	return conn.ConnectionState().NegotiatedProtocol, nil
 }
 
 // secured is TLS towards a target. With TLS 1.3 a target refuses a client after the client
