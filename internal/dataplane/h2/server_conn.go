@@ -284,10 +284,25 @@ func (nothing) Respond(*message.Head, []byte, bool) error { return nil }
 func (nothing) Write([]byte, bool) error                  { return nil }
 func (nothing) Interim(*message.Head) error               { return nil }
 
-// finish waits for the tasks of the connection and lets the peer read what was said last.
+// finish lets the peer read what was said last and waits for the tasks of the connection.
 func (c *conn) finish() {
 	c.mu.Lock()
-	for c.mu.active > 0 || c.mu.flushing {
+	c.restLocked(func() bool { return !c.mu.flushing })
+	gone := c.mu.broken == fault.ClientAborted && !c.mu.going.final
+	c.mu.Unlock()
+	if !gone {
+		c.linger()
+	}
+	c.end = c.begin
+	c.release()
+	c.mu.Lock()
+	c.restLocked(func() bool { return !c.mu.flushing && c.mu.active == 0 })
+	c.mu.Unlock()
+}
+
+// restLocked waits without the mutex until rested says that it need not.
+func (c *conn) restLocked(rested func() bool) {
+	for !rested() {
 		w := netio.NewWaiter()
 		c.mu.waiting = w
 		c.mu.Unlock()
@@ -296,18 +311,11 @@ func (c *conn) finish() {
 		c.mu.waiting = nil
 		w.Free()
 	}
-	gone := c.mu.broken == fault.ClientAborted && !c.mu.going.final
-	c.mu.Unlock()
-	if !gone {
-		c.linger()
-	}
-	c.end = c.begin
-	c.release()
 }
 
-// restedLocked wakes finish when the last task has ended.
+// restedLocked wakes finish when a task has ended.
 func (c *conn) restedLocked() {
-	if c.mu.active == 0 && !c.mu.flushing && c.mu.waiting != nil {
+	if c.mu.waiting != nil {
 		c.mu.waiting.Wake()
 		c.mu.waiting = nil
 	}
