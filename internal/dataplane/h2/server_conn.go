@@ -89,7 +89,7 @@ func newConn(s *Server, nc *netio.Conn, life Life, client *message.Client) *conn
 	c.mu.peerStreamWindow, c.mu.peerFrameBytesMax = windowInitial, frameBytesMaxLow
 	c.mu.receive = newReceiveWindow(max(set.ConnectionWindow, windowInitial))
 	c.mu.idleAt = c.now
-	nc.SetWriteTimeout(set.WriteTimeout)
+	nc.SetWritePace(set.WriteTimeout, set.WriteRateMin)
 	nc.SetReadDeadline(c.now + set.HeadTimeout)
 	return c
 }

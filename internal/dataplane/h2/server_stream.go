@@ -325,5 +325,5 @@ type stall struct {
 	sent, both uint64        // of the stream and of the connection, then
 }
 
-// stallBytes is how much counts as progress.
+// stallBytes is how much counts as progress at least.
 const stallBytes = 1 << 10

@@ -115,8 +115,9 @@ func (s *stream) putLocked(content *[]byte, end bool) waits {
 func (s *stream) awaitRoomLocked(for_ waits) error {
 	c := s.c
 	now := c.net.Clock().Now()
-	limit := c.srv.Settings(c.client).WriteTimeout
-	if s.stall.since == 0 || s.moved(for_) {
+	set := c.srv.Settings(c.client)
+	limit := set.WriteTimeout
+	if s.stall.since == 0 || s.moved(for_, set) {
 		s.stall = stall{since: max(now, 1), sent: s.sent, both: c.mu.sent}
 	}
 	left := time.Hour
@@ -146,11 +147,12 @@ func (s *stream) awaitRoomLocked(for_ waits) error {
 
 // moved reports whether enough was sent since the stall began: of the stream where it waits
 // for its window, else of the connection, whose room others may have used.
-func (s *stream) moved(for_ waits) bool {
+func (s *stream) moved(for_ waits, set *Settings) bool {
+	enough := max(stallBytes, uint64(float64(set.WriteRateMin)*set.WriteTimeout.Seconds()))
 	if for_ == waitsWindow {
-		return s.sent-s.stall.sent >= stallBytes
+		return s.sent-s.stall.sent >= enough
 	}
-	return s.c.mu.sent-s.stall.both >= stallBytes
+	return s.c.mu.sent-s.stall.both >= enough
 }
 
 // stalledLocked gives up an answer that the peer doesn't take, and the connection where that
