@@ -57,9 +57,6 @@ func (s *stream) send(section, content []byte, end bool) error {
 
 func (s *stream) putSectionLocked(section []byte, end bool) {
 	c := s.c
-	if c.mu.out == nil {
-		c.mu.out = newOut()
-	}
 	flags := uint8(0)
 	if end {
 		flags = flagEndStream
@@ -69,7 +66,7 @@ func (s *stream) putSectionLocked(section []byte, end bool) {
 		c.mu.tabled = true
 		section = append([]byte{tableOff}, section...)
 	}
-	c.mu.out = appendSection(c.mu.out, s.id, flags, section, c.mu.peerFrameBytesMax)
+	c.mu.out = appendSection(c.outLocked(), s.id, flags, section, c.mu.peerFrameBytesMax)
 }
 
 // putLocked sends as much of the content as there is room for, and says what the rest waits
@@ -98,7 +95,7 @@ func (s *stream) putLocked(content *[]byte, end bool) waits {
 			f.flags = flagEndStream
 			s.localEnd = true
 		}
-		c.mu.out = append(appendFrameHead(c.mu.out, f), (*content)[:n]...)
+		c.mu.out = append(appendFrameHead(c.outLocked(), f), (*content)[:n]...)
 		*content = (*content)[n:]
 		s.window -= sendWindow(n)
 		c.mu.window -= sendWindow(n)
@@ -159,7 +156,7 @@ func (s *stream) moved(for_ waits, set *Settings) bool {
 // is as a whole.
 func (c *conn) stalledLocked(s *stream, for_ waits) error {
 	if for_ != waitsWindow || !c.mu.conduct.stalled() {
-		c.mu.out = appendGoAway(c.mu.out, c.mu.maxID, codeEnhanceCalm)
+		c.mu.out = appendGoAway(c.outLocked(), c.mu.maxID, codeEnhanceCalm)
 		c.mu.going.final = true
 		c.kickLocked()
 		c.breakLocked(fault.ClientStalled)
@@ -235,7 +232,7 @@ func (q *sendQueue) resort(s *stream) {
 // kickLocked has what is to be written be written by a task of its own.
 func (c *conn) kickLocked() {
 	if c.takeFlushLocked() {
-		go c.write()
+		c.net.Clock().Crew().Go((*writer)(c))
 	}
 }
 
@@ -248,6 +245,12 @@ func (c *conn) takeFlushLocked() bool {
 	return true
 }
 
+// writer is the task that flushes.
+type writer conn
+
+// Run is the task.
+func (w *writer) Run() { (*conn)(w).flush() }
+
 // flush writes until nothing is left to be written. It lets others run first, so that what
 // is ready at the same time leaves in one piece.
 func (c *conn) flush() {
@@ -257,32 +260,28 @@ func (c *conn) flush() {
 		runtime.Gosched()
 		c.mu.Lock()
 		b := c.mu.out
-		c.mu.out, c.mu.spare = c.mu.spare[:0], nil
+		c.mu.out = nil
 		c.mu.Unlock()
 		_, err := c.net.Write(b)
+		freeOut(b)
 		c.mu.Lock()
-		c.mu.spare = b
 		if err != nil {
 			c.writeFailedLocked(err)
 		}
 		c.wakeQueueLocked()
 	}
-	c.shrinkLocked()
 	c.mu.flushing = false
 	c.restedLocked()
 	c.mu.Unlock()
 }
 
-// shrinkLocked gives back the buffers of a connection that has nothing to write.
-func (c *conn) shrinkLocked() {
-	if c.mu.active == 0 || cap(c.mu.spare) > outKeepMax {
-		freeOut(c.mu.spare)
-		c.mu.spare = nil
+// outLocked is what frames are appended to. It is borrowed as late as can be and given back
+// once it is written, so that a connection without anything to say holds none.
+func (c *conn) outLocked() []byte {
+	if c.mu.out == nil {
+		c.mu.out = newOut()
 	}
-	if c.mu.active == 0 || cap(c.mu.out) > outKeepMax {
-		freeOut(c.mu.out)
-		c.mu.out = nil
-	}
+	return c.mu.out
 }
 
 func (c *conn) writeFailedLocked(err error) {
@@ -291,6 +290,7 @@ func (c *conn) writeFailedLocked(err error) {
 		why = fault.ClientStalled
 	}
 	c.breakLocked(why)
-	c.mu.out = c.mu.out[:0]
+	freeOut(c.mu.out)
+	c.mu.out = nil
 	c.net.Interrupt()
 }
