@@ -204,7 +204,7 @@ func TestIdleConnections(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok")) })}
 	go server.Serve(l)
 	defer server.Close()
-	conns, err := openAll(l.Addr().String(), "/1k", 100)
+	conns, err := openAll(settings{}, l.Addr().String(), "/1k", 100)
 	defer closeAll(conns)
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func (b *bench) measureIdle(ctx context.Context, p peer, n int) (memory, error) 
 	if err != nil {
 		return m, err
 	}
-	conns, err := openAll(address, b.scenario.path, n)
+	conns, err := openAll(b.scenario.settings, address, b.scenario.path, n)
 	defer closeAll(conns)
 	if err != nil {
 		return m, err
@@ -85,7 +85,7 @@ func settledResident(ctx context.Context, pid int) (int64, error) {
 
 // openAll opens n connections to address, 32 at a time, and does one request on
 // each. On failure it returns those that are open.
-func openAll(address, path string, n int) ([]net.Conn, error) {
+func openAll(s settings, address, path string, n int) ([]net.Conn, error) {
 	const atOnce = 32
 	conns := make([]net.Conn, n)
 	errs := make([]error, atOnce)
@@ -93,7 +93,7 @@ func openAll(address, path string, n int) ([]net.Conn, error) {
 	for w := range atOnce {
 		workers.Go(func() {
 			for i := w; i < n && errs[w] == nil; i += atOnce {
-				c, err := net.DialTimeout("tcp", address, 5*time.Second)
+				c, err := s.dial(address)
 				if err != nil {
 					errs[w] = err
 					return

@@ -43,7 +43,7 @@ func parseOptions(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("harness", flag.ContinueOnError)
 	f.StringVar(&o.proxies, "proxies", "haproxy,nginx,caddy,sentinel", "`names` of the proxies to run")
-	f.StringVar(&o.scenarios, "scenarios", "1k,1k-log,1m,browser,1k-targets,idle", "`names` of the scenarios to run")
+	f.StringVar(&o.scenarios, "scenarios", "1k,1k-log,1m,browser,1k-targets,1k-tls,handshake,idle,idle-tls", "`names` of the scenarios to run")
 	f.StringVar(&o.conns, "conns", "", "`numbers` of connections, instead of those of each scenario but idle")
 	f.IntVar(&o.rounds, "rounds", 5, "measured rounds of each proxy; a warm-up comes first")
 	f.DurationVar(&o.duration, "d", 3*time.Second, "length of a round, whole seconds")
@@ -177,6 +177,12 @@ func runScenario(ctx context.Context, o options, s scenario, chosen []peer, r *r
 	if err := os.Chmod(dir, 0o755); err != nil {
 		r.Failures = append(r.Failures, err.Error())
 		return
+	}
+	if s.TLS {
+		if err := writeCertificate(dir); err != nil {
+			r.Failures = append(r.Failures, err.Error())
+			return
+		}
 	}
 	b := &bench{options: o, scenario: s, dir: dir}
 	if !s.idle {

@@ -88,6 +88,7 @@ type place struct {
 	LogFile string   // file for an access log
 	Dir     string   // for everything else the proxy writes
 	Targets []string // host:port of each, where there are several
+	CertDir string   // where the certificate is
 	settings
 }
 
@@ -105,7 +106,7 @@ func (p peer) place(o options, dir string, s settings) place {
 	}
 	return place{
 		Host: host, Listen: at(p.offset), Metrics: at(metricsOffset + p.offset), Origin: at(0),
-		LogSink: at(sinkOffset), LogFile: filepath.Join(own, "access.log"), Dir: own, Targets: targets, settings: s,
+		LogSink: at(sinkOffset), LogFile: filepath.Join(own, "access.log"), Dir: own, Targets: targets, CertDir: dir, settings: s,
 	}
 }
 

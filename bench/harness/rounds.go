@@ -126,7 +126,7 @@ func (b *bench) startPeer(ctx context.Context, p peer) error {
 	if err != nil {
 		return err
 	}
-	if err := c.awaitOK(ctx, "http://"+at.Listen+b.scenario.path); err != nil {
+	if err := c.awaitOK(ctx, at.scheme()+at.Listen+b.scenario.path); err != nil {
 		c.stop()
 		return err
 	}
@@ -165,7 +165,7 @@ func (b *bench) round(ctx context.Context, p runningPeer, script string, conns, 
 	if round == 0 {
 		d = b.warmup
 	}
-	l, err := runLoad(ctx, b.loadCore, script, "http://"+p.place.Listen+b.scenario.path, conns, d)
+	l, err := runLoad(ctx, b.loadCore, script, p.place.scheme()+p.place.Listen+b.scenario.path, conns, d)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ type scenario struct {
 	conns []int
 	settings
 	browser bool     // request heads of browser size
+	closes  bool     // each request comes over a connection of its own
 	idle    bool     // memory of idle connections instead of CPU of requests
 	proxies []string // those that take part; nil is all
 	plain   bool     // Sentinel runs once more beside itself, as scenario 1k has it
@@ -24,6 +25,8 @@ type scenario struct {
 type settings struct {
 	Log          bool // write an access log
 	LargeContent bool // buffers sized for responses of 1 MiB
+	TLS          bool // over TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, a certificate of ECDSA on P-256
+	FullShakes   bool // no session is resumed
 	TargetCount  int  // so many targets, checked and by least connections; 0: the origin alone
 }
 
@@ -38,6 +41,12 @@ func scenarios() []scenario {
 			name: "1k-targets", about: "as 1k, over 100 targets with health checks, circuit breakers and least connections", path: "/1k", conns: []int{64},
 			settings: settings{TargetCount: 100}, proxies: []string{reference, sentinel}, plain: true,
 		},
+		{name: "1k-tls", about: "as 1k, over TLS 1.3 with TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256", path: "/1k", conns: []int{64}, settings: settings{TLS: true}},
+		{
+			name: "handshake", about: "as 1k-tls, a full handshake for each request", path: "/1k", conns: []int{16}, closes: true,
+			settings: settings{TLS: true, FullShakes: true}, proxies: []string{reference, "nginx", sentinel},
+		},
+		{name: "idle-tls", about: "as idle, over TLS as in 1k-tls", path: "/1k", conns: []int{5000}, settings: settings{TLS: true}, idle: true},
 		{name: "idle", about: "resident memory of idle keep-alive connections that did one request each", path: "/1k", conns: []int{10000}, idle: true},
 	}
 }
@@ -81,6 +90,9 @@ func (s scenario) loadScript() string {
 	script := mustTemplate("report.lua")
 	if s.browser {
 		script += mustTemplate("browser.lua")
+	}
+	if s.closes {
+		script += "wrk.headers[\"Connection\"] = \"close\"\n"
 	}
 	return script
 }
