@@ -63,7 +63,7 @@ func (b *bench) measureIdle(ctx context.Context, p peer, n int) (memory, error) 
 // stopped falling, so that work just done doesn't count as memory at rest, and
 // returns it in bytes.
 func settledResident(ctx context.Context, pid int) (int64, error) {
-	const looks, pause = 10, time.Second
+	const looks, pause = 10, 2 * time.Second
 	last := int64(-1)
 	for range looks {
 		select {

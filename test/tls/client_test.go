@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"sentinel/internal/testkit/authority"
 	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/rawclient"
 )
 
@@ -27,8 +27,8 @@ func (s *site) with(name string, cert *tls.Certificate) *tls.Config {
 // Whom a listener asks for a certificate, and whose it believes, is what client-auth and
 // ca-file say.
 func TestClientAuth(t *testing.T) {
-	clients, others := authority.New(t, "Clients"), authority.New(t, "Others")
-	good, foreign, late := clients.Issue(t), others.Issue(t), clients.Issue(t, authority.Until(time.Now().Add(-time.Hour)))
+	clients, others := pki.New(t, "Clients"), pki.New(t, "Others")
+	good, foreign, late := holder(t, clients).TLS(), holder(t, others).TLS(), clients.Issue(t, pki.Client("late").Until(time.Now().Add(-time.Hour))).TLS()
 	for _, test := range []struct {
 		mode                         string
 		none, good, foreign, expired bool
@@ -38,9 +38,9 @@ func TestClientAuth(t *testing.T) {
 		{"require", false, true, false, false},
 	} {
 		t.Run(test.mode, func(t *testing.T) {
-			s := &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
-			s.ca.Write(t, s.dir, "server", authority.Names("a.example"))
-			clients.File(t, s.dir, "ca.pem")
+			s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
+			s.issue("server", "server", "a.example")
+			s.authorities("ca.pem", clients)
 			auth := `client-auth "` + test.mode + `"`
 			if test.mode != "none" {
 				auth += `; ca-file "$F/ca.pem"`
@@ -77,12 +77,13 @@ func TestClientAuth(t *testing.T) {
 // A revoked certificate isn't believed, nor one that nobody can look up, also when a session
 // is resumed that was made before.
 func TestRevocation(t *testing.T) {
-	clients := authority.New(t, "Clients")
+	clients := pki.New(t, "Clients")
 	below := clients.Intermediate(t, "Below")
-	good, bad, unknown := clients.Issue(t), clients.Issue(t), below.Issue(t)
-	s := &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
-	s.ca.Write(t, s.dir, "server", authority.Names("a.example"))
-	clients.File(t, s.dir, "ca.pem", below)
+	revoked := holder(t, clients)
+	good, bad, unknown := holder(t, clients).TLS(), revoked.TLS(), holder(t, below).TLS()
+	s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
+	s.issue("server", "server", "a.example")
+	s.authorities("ca.pem", clients, below)
 	crl := filepath.Join(s.dir, "crl.pem")
 	clients.Revoke(t, crl, time.Now().Add(time.Hour))
 	s.run(`client-auth "require"; ca-file "$F/ca.pem"; crl-file "$F/crl.pem"`, "")
@@ -91,7 +92,7 @@ func TestRevocation(t *testing.T) {
 	if status, _, err := s.get(sessions, "a.example"); status != 200 {
 		t.Fatalf("before it is revoked = %d, %v", status, err)
 	}
-	clients.Revoke(t, crl, time.Now().Add(time.Hour), bad)
+	clients.Revoke(t, crl, time.Now().Add(time.Hour), revoked)
 	if o := s.Reload(s.text); !o.OK {
 		t.Fatalf("reload = %+v", o)
 	}
@@ -112,14 +113,15 @@ func TestRevocation(t *testing.T) {
 
 // The list of a name holds for that name; that of the whole listener only with its ca-file.
 func TestRevocationByName(t *testing.T) {
-	clients, others := authority.New(t, "Clients"), authority.New(t, "Others")
-	bad, other := clients.Issue(t), others.Issue(t)
-	s := &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
-	s.ca.Write(t, s.dir, "server", authority.Names("a.example", "b.example", "c.example"))
-	clients.File(t, s.dir, "ca.pem")
-	others.File(t, s.dir, "others.pem")
+	clients, others := pki.New(t, "Clients"), pki.New(t, "Others")
+	revoked := holder(t, clients)
+	bad, other := revoked.TLS(), holder(t, others).TLS()
+	s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
+	s.issue("server", "server", "a.example", "b.example", "c.example")
+	s.authorities("ca.pem", clients)
+	s.authorities("others.pem", others)
 	clients.Revoke(t, filepath.Join(s.dir, "empty.pem"), time.Now().Add(time.Hour))
-	clients.Revoke(t, filepath.Join(s.dir, "crl.pem"), time.Now().Add(time.Hour), bad)
+	clients.Revoke(t, filepath.Join(s.dir, "crl.pem"), time.Now().Add(time.Hour), revoked)
 	s.run(`client-auth "require"; ca-file "$F/ca.pem"; crl-file "$F/empty.pem"
         sni { hostnames "b.example"; cert-file "$F/server.crt"; key-file "$F/server.key"; crl-file "$F/crl.pem" }
         sni { hostnames "c.example"; cert-file "$F/server.crt"; key-file "$F/server.key"; ca-file "$F/others.pem" }`, "")
@@ -138,17 +140,17 @@ func TestRevocationByName(t *testing.T) {
 // their own.
 func twoPolicies(t *testing.T) (s *site, first, second tls.Certificate) {
 	t.Helper()
-	one, two := authority.New(t, "One"), authority.New(t, "Two")
-	s = &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
-	s.ca.Write(t, s.dir, "server", authority.Names("open.example", "one.example", "two.example", "also.example"))
-	one.File(t, s.dir, "one.pem")
-	two.File(t, s.dir, "two.pem")
+	one, two := pki.New(t, "One"), pki.New(t, "Two")
+	s = &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
+	s.issue("server", "server", "open.example", "one.example", "two.example", "also.example")
+	s.authorities("one.pem", one)
+	s.authorities("two.pem", two)
 	block := func(host, more string) string {
 		return `sni { hostnames ` + host + `; cert-file "$F/server.crt"; key-file "$F/server.key"; ` + more + ` }` + "\n"
 	}
 	s.run(block(`"one.example"`, `client-auth "require"; ca-file "$F/one.pem"`)+block(`"two.example"`, `client-auth "require"; ca-file "$F/two.pem"`)+
 		block(`"also.example"`, ""), "")
-	return s, one.Issue(t), two.Issue(t)
+	return s, holder(t, one).TLS(), holder(t, two).TLS()
 }
 
 // A request for a host that asks something else of clients than the connection's is sent
@@ -186,9 +188,9 @@ func TestMisdirected(t *testing.T) {
 
 // A reload that asks something else of clients doesn't let connections from before go on.
 func TestReloadAsksMore(t *testing.T) {
-	clients := authority.New(t, "Clients")
+	clients := pki.New(t, "Clients")
 	s := start(t, "", "")
-	clients.File(t, s.dir, "ca.pem")
+	s.authorities("ca.pem", clients)
 	nc, err := s.dial(s.client("a.example"))
 	if err != nil {
 		t.Fatal(err)
@@ -280,9 +282,11 @@ func TestResumption(t *testing.T) {
 // open do.
 func TestTicketKeyFile(t *testing.T) {
 	const old, young = "aa11223344556677889900aabbccddeeff00112233445566778899aabbccddee", "bb11223344556677889900aabbccddeeff00112233445566778899aabbccddee"
-	s := &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
-	s.ca.Write(t, s.dir, "server", authority.Names("a.example"))
-	keys := func(lines ...string) { put(t, filepath.Join(s.dir, "keys"), strings.Join(lines, "\n")+"\n") }
+	s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
+	s.issue("server", "server", "a.example")
+	keys := func(lines ...string) {
+		pki.WriteFile(t, filepath.Join(s.dir, "keys"), []byte(strings.Join(lines, "\n")+"\n"))
+	}
 	keys(old)
 	s.run(`session-ticket-key-file "$F/keys"`, "")
 	peer := &site{t: t, ca: s.ca, dir: s.dir}
@@ -324,12 +328,14 @@ func TestTicketKeyFile(t *testing.T) {
 
 // Upstreams are told who the client is, and nobody else can tell them.
 func TestClientCertHeaders(t *testing.T) {
-	clients := authority.New(t, "Clients")
-	cert := clients.Issue(t, authority.Subject("Zoë, Inc"), authority.Names("dev.example"))
+	clients := pki.New(t, "Clients")
+	request := pki.Client("Zoë, Inc")
+	request.Hosts = []string{"dev.example"}
+	cert := clients.Issue(t, request).TLS()
 	o := origin.Start(t, origin.Raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-	s := &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
-	s.ca.Write(t, s.dir, "server", authority.Names("a.example"))
-	clients.File(t, s.dir, "ca.pem")
+	s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
+	s.issue("server", "server", "a.example")
+	s.authorities("ca.pem", clients)
 	s.run(`client-auth "request"; ca-file "$F/ca.pem"
         client-cert-headers { verified "X-Cert-Ok"; subject "X-Cert-Subject"; issuer "X-Cert-Issuer"; serial "X-Cert-Serial"; san "X-Cert-Names"; fingerprint "X-Cert-Hash"; certificate "Client-Cert" }`,
 		`routes { route "r" { allow-trailers #true; upstream "o" } }
@@ -349,7 +355,7 @@ upstreams { upstream "o" { target "`+o.Addr()+`" } }`)
 		ask(nc, "a.example", forged...)
 	})
 	for _, want := range []string{
-		"X-Cert-Ok: yes\r\n", "X-Cert-Subject: CN=Zo%C3%AB\\, Inc,O=Test\r\n", "X-Cert-Issuer: CN=Clients,O=Test\r\n", "X-Cert-Names: DNS:dev.example\r\n",
+		"X-Cert-Ok: yes\r\n", "X-Cert-Subject: CN=Zo%C3%AB\\, Inc\r\n", "X-Cert-Issuer: CN=Clients\r\n", "X-Cert-Names: DNS:dev.example\r\n",
 		"X-Cert-Hash: " + hex.EncodeToString(sum[:]) + "\r\n", "Client-Cert: :" + base64.StdEncoding.EncodeToString(cert.Leaf.Raw) + ":\r\n", "X-Cert-Serial: " + hex.EncodeToString(cert.Leaf.SerialNumber.Bytes()) + "\r\n",
 	} {
 		if !strings.Contains(got, want) {

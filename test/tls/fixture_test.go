@@ -5,12 +5,12 @@ package tlstest
 import (
 	"crypto/tls"
 	"fmt"
-	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"sentinel/internal/testkit/authority"
+	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/proxy"
 	"sentinel/internal/testkit/rawclient"
 )
@@ -22,7 +22,7 @@ const patience = 10 * time.Second
 type site struct {
 	*proxy.Proxy
 	t    *testing.T
-	ca   *authority.Authority // of the server's certificates
+	ca   *pki.Authority // of the server's certificates
 	dir  string
 	text string // its configuration
 }
@@ -32,8 +32,8 @@ type site struct {
 // default everything is answered by the server's name for itself.
 func start(t *testing.T, tls, rest string) *site {
 	t.Helper()
-	s := &site{t: t, ca: authority.New(t, "Server CA"), dir: t.TempDir()}
-	s.ca.Write(t, s.dir, "server", authority.Names("a.example"), authority.Subject("a"))
+	s := &site{t: t, ca: pki.New(t, "Server CA"), dir: t.TempDir()}
+	s.issue("server", "a", "a.example")
 	return s.run(tls, rest)
 }
 
@@ -117,9 +117,34 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-func put(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+// issue writes a certificate of the server's authority and its key to NAME.crt and NAME.key.
+func (s *site) issue(file, name string, hosts ...string) {
+	s.t.Helper()
+	r := pki.Server(hosts...)
+	r.Name = name
+	s.ca.Issue(s.t, r).Write(s.t, s.dir, file)
+}
+
+// issueRSA is issue with an RSA key.
+func (s *site) issueRSA(file, name string, hosts ...string) {
+	s.t.Helper()
+	r := pki.Server(hosts...)
+	r.Name, r.RSA = name, true
+	s.ca.Issue(s.t, r).Write(s.t, s.dir, file)
+}
+
+// authorities writes certificates of authorities to a file.
+func (s *site) authorities(file string, all ...*pki.Authority) {
+	s.t.Helper()
+	var text []byte
+	for _, a := range all {
+		text = append(text, a.PEM()...)
 	}
+	pki.WriteFile(s.t, filepath.Join(s.dir, file), text)
+}
+
+// holder returns a certificate of a client.
+func holder(t *testing.T, ca *pki.Authority) *pki.Leaf {
+	t.Helper()
+	return ca.Issue(t, pki.Client("leaf"))
 }

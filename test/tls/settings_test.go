@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"sentinel/internal/testkit/authority"
 	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/rawclient"
 )
 
@@ -102,11 +102,11 @@ func TestVersionsAndCiphers(t *testing.T) {
 // The certificate is that of the name: exact before wildcard, what is written before what the
 // certificates say, and the default for everybody else.
 func TestServerNames(t *testing.T) {
-	s := &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
+	s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
 	for name, names := range map[string][]string{
 		"server": {"a.example", "own.example"}, "wild": {"*.b.example"}, "exact": {"x.b.example"}, "sans": {"san.example", "*.san.example"}, "written": {"other.example"},
 	} {
-		s.ca.Write(t, s.dir, name, authority.Names(names...), authority.Subject(name))
+		s.issue(name, name, names...)
 	}
 	s.run(`cert-file "$F/server.crt"; key-file "$F/server.key"
         sni { hostnames "*.B.example"; cert-file "$F/wild.crt"; key-file "$F/wild.key" }
@@ -126,10 +126,10 @@ func TestServerNames(t *testing.T) {
 // A folder serves each pair under the names in it; of two for the same names a client gets
 // the one that it can use.
 func TestCertDir(t *testing.T) {
-	s := &site{t: t, ca: authority.New(t, "CA"), dir: t.TempDir()}
-	s.ca.Write(t, s.dir, "one", authority.Names("one.example"), authority.Subject("one"))
-	s.ca.Write(t, s.dir, "two", authority.Names("two.example"), authority.Subject("two"))
-	s.ca.Write(t, s.dir, "two-rsa", authority.Names("two.example"), authority.Subject("two-rsa"), authority.RSA())
+	s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
+	s.issue("one", "one", "one.example")
+	s.issue("two", "two", "two.example")
+	s.issueRSA("two-rsa", "two-rsa", "two.example")
 	s.run(` cert-dir "$F"`, "")
 	for name, want := range map[string]string{"one.example": "one", "two.example": "two", "": "one"} {
 		if got := s.shown(name); got != want {
@@ -157,7 +157,7 @@ func TestReloadReadsFiles(t *testing.T) {
 	if r, err := ask(nc, "a.example"); err != nil || r.Status != 200 {
 		t.Fatalf("answer = %d, %v", r.Status, err)
 	}
-	s.ca.Write(t, s.dir, "server", authority.Names("a.example"), authority.Subject("renewed"))
+	s.issue("server", "renewed", "a.example")
 	if o := s.Reload(s.text); !o.OK {
 		t.Fatalf("reload = %+v", o)
 	}
@@ -167,8 +167,7 @@ func TestReloadReadsFiles(t *testing.T) {
 	if r, err := ask(nc, "a.example"); err != nil || r.Status != 200 {
 		t.Errorf("the old connection = %d, %v", r.Status, err)
 	}
-	other := authority.New(t, "Other").Issue(t)
-	authority.Write(t, s.dir, "other", other)
+	holder(t, pki.New(t, "Other")).Write(t, s.dir, "other")
 	bad := strings.Replace(s.text, "server.key", "other.key", 1)
 	if o := s.Reload(bad); o.OK || !strings.Contains(strings.Join(o.Details, " "), "it isn't the key of the certificate") {
 		t.Errorf("reload with another key = %+v", o)
@@ -278,7 +277,7 @@ func TestALPN(t *testing.T) {
 // A client that doesn't believe the certificate is not served, and that is known here.
 func TestUnbelieved(t *testing.T) {
 	s := start(t, "", "")
-	_, _, err := s.get(&tls.Config{ServerName: "a.example", RootCAs: authority.New(t, "Other").Pool()}, "a.example")
+	_, _, err := s.get(&tls.Config{ServerName: "a.example", RootCAs: pki.New(t, "Other").Pool()}, "a.example")
 	if unknown := new(x509.UnknownAuthorityError); !errors.As(err, unknown) {
 		t.Errorf("a client of another authority gets %v", err)
 	}

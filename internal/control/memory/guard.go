@@ -87,12 +87,14 @@ func (g *Guard) Stage() Stage { return Stage(g.stage.Load()) }
 func (g *Guard) Run(ctx context.Context) {
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
+	rest := newRest()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-t.C:
 			g.look(now)
+			rest.look(now)
 		}
 	}
 }

@@ -130,6 +130,23 @@ func (a *Authority) Issue(tb testing.TB, r Request) *Leaf {
 	return l
 }
 
+// Chain returns the certificate of the authority as a list.
+func (a *Authority) Chain() []*x509.Certificate { return []*x509.Certificate{a.Cert} }
+
+// Revoke writes a list of revoked certificates that holds until then, PEM, and returns its path.
+func (a *Authority) Revoke(tb testing.TB, path string, until time.Time, revoked ...*Leaf) string {
+	tb.Helper()
+	list := &x509.RevocationList{Number: serial(tb), ThisUpdate: until.Add(-24 * time.Hour), NextUpdate: until}
+	for _, l := range revoked {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: l.Cert.SerialNumber, RevocationTime: time.Now()})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, a.Cert, a.key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return WriteFile(tb, path, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
+}
+
 // PEM returns the certificate of the authority.
 func (a *Authority) PEM() []byte { return pemOf(a.Cert.Raw) }
 
