@@ -106,7 +106,7 @@ func settingsOf(c *schema.Config) Settings {
 	for _, l := range c.Listeners {
 		spec := listen.Spec{
 			Name: l.Name.V, At: placeOf(l.From),
-			MaxConnections: l.Limits.MaxConnections.V, MaxPerClient: l.Limits.MaxConnectionsPerClient.V,
+			MaxConnections: l.Limits.MaxConnections.V, MaxPerClient: l.Limits.MaxConnectionsPerClient.V, Secure: l.TLS != nil,
 		}
 		if h := l.ProxyProtocol; h != nil {
 			spec.Senders = sendersOf(h)

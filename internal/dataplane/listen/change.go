@@ -14,6 +14,7 @@ type Spec struct {
 	Name      string
 	Addresses []string // "host:port"; an empty host is every address
 	At        string   // where it stands in the configuration, for messages
+	Secure    bool     // clients speak TLS: who is refused gets an alert
 	// MaxConnections and MaxPerClient bound its open connections; 0 is no limit.
 	MaxConnections int64
 	MaxPerClient   int64
@@ -182,6 +183,7 @@ func (c *Change) Commit() {
 		e.listener.revive()
 		e.listener.gate.SetLimit(e.spec.MaxConnections)
 		e.listener.clients.SetLimit(e.spec.MaxPerClient)
+		e.listener.secure.Store(e.spec.Secure)
 		e.listener.senders.Store(e.spec.Senders)
 		for _, s := range e.sockets {
 			s.owner.Store(e.listener)

@@ -21,6 +21,7 @@ type Listener struct {
 	clients  *Clients
 	conns    connList
 	draining atomic.Bool
+	secure   atomic.Bool // clients speak TLS
 	refused  atomic.Uint64
 
 	stopDrain context.CancelFunc // set while drainRemoved runs; the registry's changer owns it
@@ -88,7 +89,13 @@ func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 }
 
 // turnAway ends a connection that can't be served because of k.
-func (l *Listener) turnAway(nc *net.TCPConn, k fault.Kind) { l.registry.refusals.answer(nc, k) }
+func (l *Listener) turnAway(nc *net.TCPConn, k fault.Kind) {
+	if l.secure.Load() {
+		farewell(nc, refusalAlert)
+		return
+	}
+	l.registry.refusals.answer(nc, k)
+}
 
 // enter passes the gates of the process and of the listener, unless memory is short, and
 // those of the client where that is known; or none.

@@ -38,17 +38,24 @@ func cannedAnswer(k fault.Kind) []byte {
 	return append(b, body...)
 }
 
-// answer writes the canned answer for k and closes nc, all without waiting: a new
+// refusalAlert tells a client that waits for a handshake that there will be none: a fatal
+// internal_error (RFC 8446 section 6.2), in a record that every version understands.
+var refusalAlert = []byte{21, 3, 1, 0, 2, 2, 80}
+
+// answer writes the canned answer for k and closes nc.
+func (r refusals) answer(nc *net.TCPConn, k fault.Kind) { farewell(nc, r[k]) }
+
+// farewell writes a few last bytes and closes nc, all without waiting: a new
 // connection has room for it. What the client has sent by now is thrown away, because
 // a close with unread bytes is a reset, which may overtake the answer.
-func (r refusals) answer(nc *net.TCPConn, k fault.Kind) {
+func farewell(nc *net.TCPConn, text []byte) {
 	defer nc.Close()
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return
 	}
 	raw.Control(func(fd uintptr) {
-		if _, err := unix.Write(int(fd), r[k]); err != nil {
+		if _, err := unix.Write(int(fd), text); err != nil {
 			return
 		}
 		unix.Shutdown(int(fd), unix.SHUT_WR)
