@@ -266,10 +266,10 @@ func (x *exchange) resumeContent() {
 }
 
 // preferClient picks which of two failures of one upload to report: what the client did
-// wrong explains the upstream's reaction, and a wait that was interrupted says only that the
-// pump has failed.
+// wrong explains the upstream's reaction, and a wait that was interrupted, or came to
+// the end of answerGrace, says only that the pump has failed.
 func preferClient(pump, read error) error {
-	if read == netio.ErrInterrupted {
+	if read == netio.ErrInterrupted || read == fault.UpstreamResponseTimeout {
 		return pump
 	}
 	if k, ok := pump.(fault.Kind); ok && k.Side() == fault.SideClient {
@@ -297,15 +297,29 @@ func (x *exchange) pump(moved *int64) error {
 			return err
 		}
 		if err := x.conn.SendContent(in[:n]); err != nil {
-			return fault.UpstreamWriteFailed
+			return x.sendFailed(err)
 		}
 	}
 	if err := x.conn.EndContent(x.requestTrailers()); err != nil {
-		return fault.UpstreamWriteFailed
+		return x.sendFailed(err)
 	}
 	x.conn.SetReadDeadline(x.contentDeadline(min(x.headWait(), x.deadline-x.req.Received)))
 	x.watch(x.conn, x.p.opt.Clock.Now())
 	return nil
+}
+
+// answerGrace is how long an upstream that has stopped taking content may still take to say
+// why: it may have answered before it has read everything.
+const answerGrace = time.Second
+
+// sendFailed names why content can't be sent, and bounds the wait for the response, which had
+// no deadline while content flowed.
+func (x *exchange) sendFailed(err error) error {
+	x.conn.SetReadDeadline(x.contentDeadline(answerGrace))
+	if err == netio.ErrTimeout || err == fault.UpstreamWriteTimeout {
+		return fault.UpstreamWriteTimeout
+	}
+	return fault.UpstreamWriteFailed
 }
 
 // passInterims relays informational responses until the final head is there.

@@ -17,7 +17,7 @@ type refusals map[fault.Kind][]byte
 
 func newRefusals() refusals {
 	r := make(refusals)
-	for _, k := range [...]fault.Kind{fault.ConnectionLimit, fault.ClientConnectionLimit, fault.DescriptorLimit} {
+	for _, k := range [...]fault.Kind{fault.ConnectionLimit, fault.ClientConnectionLimit, fault.DescriptorLimit, fault.MemoryLimit} {
 		r[k] = cannedAnswer(k)
 	}
 	return r

@@ -355,7 +355,7 @@ func TestCannedAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	for k, status := range map[fault.Kind]int{fault.ConnectionLimit: 503, fault.DescriptorLimit: 503, fault.ClientConnectionLimit: 429} {
+	for k, status := range map[fault.Kind]int{fault.ConnectionLimit: 503, fault.DescriptorLimit: 503, fault.MemoryLimit: 503, fault.ClientConnectionLimit: 429} {
 		c := dial(t, ln.Addr().String())
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		nc, err := ln.Accept()
