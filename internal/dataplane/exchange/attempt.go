@@ -57,7 +57,7 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 	}
 	x.look()
 	if err != nil {
-		return x.whichDeadline(kindOf(err, fault.Internal))
+		return x.whichDeadline(kindOf(x.interruptedBy(err, fault.ClientClosed), fault.Internal))
 	}
 	x.headAt = x.at
 	return fault.None
@@ -119,6 +119,8 @@ func outcomeOf(status int) upstream.Outcome {
 // giveBack returns the lent connection to its pool.
 func (x *exchange) giveBack() {
 	if x.conn != nil {
+		x.endUpload()
+		x.unwatch()
 		x.target.Pool.Put(x.conn, x.at)
 		x.conn = nil
 	}
@@ -225,28 +227,49 @@ func (x *exchange) sendStreaming() error {
 		during = x.deadline
 	}
 	x.conn.SetReadDeadline(during)
-	var pumped int64
-	pump := netio.Go(func() error { return x.pump(&pumped) })
+	x.pumped.Store(0)
+	x.upload = netio.Go(x.pump)
 	err := x.conn.ReadHead()
 	if err == nil {
 		err = x.passInterims()
 	}
-	abandoned := !pump.Done()
-	if abandoned { // an early response, or an upstream that is gone: nobody wants the rest
-		x.abandonContent()
+	if err == nil && x.duplex() && !x.upload.Done() {
+		return nil
 	}
-	pumpErr := pump.Wait()
-	x.received = pumped
-	switch {
-	case pumpErr != nil:
-		x.conn.Break()
-	case abandoned: // the last byte was out when it was told to stop
-		x.resumeContent()
-	}
+	abandoned := !x.upload.Done()
+	pumpErr := x.endUpload()
 	if pumpErr != nil && err != nil && (!abandoned || err == netio.ErrInterrupted) {
 		return preferClient(pumpErr, err)
 	}
 	return err // not what the pump says: its wait ended because we ended it
+}
+
+// duplex reports whether content goes on to be sent while the response is relayed: both sides
+// must be able to.
+func (x *exchange) duplex() bool {
+	_, ok := x.w.(message.Duplex)
+	return ok && x.conn.Duplex()
+}
+
+// endUpload ends the upload, if one is under way, and returns its error. After an early
+// response, or when the upstream is gone, nobody wants the rest.
+func (x *exchange) endUpload() error {
+	if x.upload == nil {
+		return nil
+	}
+	abandoned := !x.upload.Done()
+	if abandoned {
+		x.abandonContent()
+	}
+	err := x.upload.Wait()
+	x.upload, x.received = nil, x.pumped.Load()
+	switch {
+	case err != nil:
+		x.conn.Break()
+	case abandoned: // the last byte was out when it was told to stop
+		x.resumeContent()
+	}
+	return err
 }
 
 // abandonContent ends both waits of the pump.
@@ -280,7 +303,7 @@ func preferClient(pump, read error) error {
 
 // pump sends the content to the upstream, framed anew. When the client fails it, the wait
 // for the response ends too: the upstream must not take a part for the whole.
-func (x *exchange) pump(moved *int64) error {
+func (x *exchange) pump() error {
 	in := newCopyBuffer()
 	defer in.free()
 	for {
@@ -288,8 +311,8 @@ func (x *exchange) pump(moved *int64) error {
 		if err == io.EOF {
 			break
 		}
-		*moved += int64(n)
-		if limit := x.bodyBytesMax(); err == nil && limit > 0 && *moved > limit {
+		moved := x.pumped.Add(int64(n))
+		if limit := x.bodyBytesMax(); err == nil && limit > 0 && moved > limit {
 			err = fault.ContentTooLarge
 		}
 		if err != nil {
@@ -299,11 +322,16 @@ func (x *exchange) pump(moved *int64) error {
 		if err := x.conn.SendContent(in[:n]); err != nil {
 			return x.sendFailed(err)
 		}
+		x.pumpedAt.Store(int64(x.p.opt.Clock.Now()))
 	}
 	if err := x.conn.EndContent(x.requestTrailers()); err != nil {
 		return x.sendFailed(err)
 	}
-	x.conn.SetReadDeadline(x.contentDeadline(min(x.headWait(), x.deadline-x.req.Received)))
+	wait := x.headWait()
+	if x.duplex() { // the response may have begun; none of this can be tried again
+		wait = x.silence()
+	}
+	x.conn.SetReadDeadline(x.contentDeadline(min(wait, x.deadline-x.req.Received)))
 	x.watch(x.conn, x.p.opt.Clock.Now())
 	return nil
 }

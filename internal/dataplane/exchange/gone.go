@@ -14,6 +14,9 @@ import (
 
 // Gone implements queue.Watched.
 func (x *exchange) Gone() bool {
+	if d, ok := x.w.(message.Departing); ok {
+		return d.Gone()
+	}
 	c := x.peer()
 	return c != nil && c.PeerGone()
 }
@@ -26,11 +29,51 @@ func (x *exchange) peer() *netio.Conn {
 	return nil
 }
 
-// watch has waits for an upstream end when the client has gone.
+// watch has waits for an upstream end when the client has gone: at once where the client
+// tells, else when it is found to have closed its connection.
 func (x *exchange) watch(c *transport.Conn, now time.Duration) {
+	if d, ok := x.w.(message.Departing); ok {
+		if x.interruptTries == nil {
+			x.interruptTries = func() {
+				x.conn.Interrupt()
+				if x.beside != nil {
+					x.beside.Interrupt()
+				}
+			}
+		}
+		x.watched = true
+		d.OnGone(x.interruptTries)
+		return
+	}
 	if peer := x.peer(); peer != nil {
 		c.WaitFor(peer, now)
 	}
+}
+
+// unwatch ends watch, before the connections of the tries change.
+func (x *exchange) unwatch() {
+	if x.watched {
+		x.watched = false
+		x.w.(message.Departing).OnGone(nil)
+	}
+}
+
+// interruptedBy says why a wait for an upstream was interrupted: the upload beside it has
+// failed, or the client has gone.
+func (x *exchange) interruptedBy(err error, gone fault.Kind) error {
+	if err != netio.ErrInterrupted {
+		return err
+	}
+	upload := x.endUpload()
+	switch {
+	case upload != nil && upload != netio.ErrInterrupted && upload != fault.ContentTruncated:
+		return upload
+	case x.Gone():
+		return gone
+	case upload != nil:
+		return upload
+	}
+	return err
 }
 
 // rest waits for d, unless the client goes meanwhile.

@@ -63,6 +63,8 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 		return nil, false
 	}
 	h.conn = conn
+	x.unwatch()
+	x.beside = conn
 	conn.SetReadDeadline(end)
 	x.watch(conn, now)
 	x.tries++
@@ -76,12 +78,15 @@ func (x *exchange) race(h *hedge) error {
 	first := func() error { return x.conn.Await() }
 	second := func() error { return h.conn.Exchange(&x.outgoing) } // all of the first is written
 	won, errFirst, errSecond := netio.First(first, second, x.conn.Interrupt, h.conn.Interrupt)
+	x.unwatch()
+	x.beside = nil
 	x.choice.Joined(&h.choice)
 	if won == 1 && errSecond == nil {
 		x.swap(h)
 		errFirst, errSecond = errSecond, errFirst
 	}
 	x.drop(h, errFirst, errSecond)
+	x.watch(x.conn, x.p.opt.Clock.Now())
 	return errFirst
 }
 

@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"time"
+
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/filter"
 	"sentinel/internal/dataplane/message"
@@ -62,6 +64,9 @@ func (x *exchange) relayRest() error {
 	for {
 		x.conn.SetReadDeadline(x.contentDeadline(x.silence()))
 		content, end, err := x.conn.ReadContent(buf[:])
+		if err == fault.UpstreamReadTimeout && x.uploads() {
+			continue
+		}
 		if err != nil {
 			return x.broke(err)
 		}
@@ -76,6 +81,13 @@ func (x *exchange) relayRest() error {
 			return x.broke(err)
 		}
 	}
+}
+
+// uploads reports whether the silence of the upstream is that of a receiver: content has gone
+// to it meanwhile.
+func (x *exchange) uploads() bool {
+	now := x.look()
+	return x.upload != nil && !x.upload.Done() && now-time.Duration(x.pumpedAt.Load()) < x.silence() && (!x.covers || now < x.deadline)
 }
 
 // endContent writes the last part of the content, with the trailers that are allowed.
@@ -138,6 +150,7 @@ func (x *exchange) transfer(t message.Transferrer) error {
 // broke ends an exchange whose answer has begun and can't be completed: the client's
 // connection is cut, so that it can't take the part for the whole.
 func (x *exchange) broke(err error) error {
+	err = x.interruptedBy(err, fault.ClientAborted)
 	x.look()
 	x.fault = x.whichDeadline(kindOf(err, fault.Internal))
 	return x.fault

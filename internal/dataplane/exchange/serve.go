@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sentinel/internal/dataplane/auth"
@@ -13,6 +14,7 @@ import (
 	"sentinel/internal/dataplane/geo"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/snapshot"
 	"sentinel/internal/dataplane/transport"
@@ -27,9 +29,11 @@ type exchange struct {
 
 	vars     filter.Vars      // filled by fillVars
 	outgoing message.Outgoing // filled by outgoingHead
-	facts    challenge.Facts  // filled by gatherFacts
-	local    message.Head     // of answers made here
-	entry    accesslog.Entry  // cleared by finish
+	// interruptTries ends the waits of the tries in hand, for a client that has gone.
+	interruptTries func()
+	facts          challenge.Facts // filled by gatherFacts
+	local          message.Head    // of answers made here
+	entry          accesslog.Entry // cleared by finish
 	// credentials are parsed before they are read.
 	credentials auth.Credentials
 	buffer      struct {
@@ -76,6 +80,11 @@ type request struct {
 	choice   upstream.Choice
 	target   *upstream.Target
 	conn     *transport.Conn // lent for the try in hand
+	beside   *transport.Conn // lent for a second try beside it; nil for none
+	watched  bool            // the client's engine tells when it has gone
+	upload   *netio.Task     // sends content while the response is relayed; nil for none
+	pumped   atomic.Int64    // content that the upload has read
+	pumpedAt atomic.Int64    // when it last did, on the clock
 	tries    int
 	at       time.Duration // now: when the clock was last read
 	relayed  bool          // the response has been relayed to its end; at is when that was

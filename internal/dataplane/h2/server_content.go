@@ -227,7 +227,9 @@ func (s *stream) awaitContentLocked() error {
 func (s *stream) contentDeadline(now time.Duration) time.Duration {
 	set := s.c.srv.Settings(s.c.client)
 	at := now + set.ContentTimeout
-	if set.ContentRateMin > 0 {
+	if silence := s.req.ContentSilence; silence > 0 {
+		at = now + silence
+	} else if set.ContentRateMin > 0 {
 		at = min(at, s.readSince+set.ContentTimeout+time.Duration(float64(s.read)/float64(set.ContentRateMin)*float64(time.Second)))
 	}
 	if by := s.req.ContentBy; by > 0 {
@@ -240,7 +242,7 @@ func (s *stream) contentFault() error {
 	if by := s.req.ContentBy; by > 0 && s.c.net.Clock().Now() >= by {
 		return fault.RequestDeadline
 	}
-	if s.read > 0 && s.c.srv.Settings(s.c.client).ContentRateMin > 0 {
+	if s.read > 0 && s.req.ContentSilence == 0 && s.c.srv.Settings(s.c.client).ContentRateMin > 0 {
 		return fault.ContentTooSlow
 	}
 	return fault.ContentTimeout

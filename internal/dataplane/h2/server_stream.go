@@ -38,6 +38,7 @@ type streamState struct {
 	trailers []byte
 	receive  receiveWindow
 	readErr  error
+	onGone   func() // told when nobody wants the answer any more
 	reader   *netio.Waiter
 
 	// The answer.
@@ -239,6 +240,7 @@ func (s *stream) endLocked(readErr, sendErr error) {
 	}
 	s.wakeReaderLocked()
 	s.wakeSenderLocked()
+	s.tellGoneLocked()
 }
 
 // streamTable finds streams by their id. They are chained in slots.

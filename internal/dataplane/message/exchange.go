@@ -20,6 +20,10 @@ type Request struct {
 	// ContentBy is when the content must have come at the latest, on the same clock; 0 is no
 	// bound. The handler sets it before it reads.
 	ContentBy time.Duration
+	// ContentSilence is how long the client may send nothing within the content where it isn't
+	// as long as elsewhere; there is no least rate then. 0 is as elsewhere. The handler sets it
+	// before it reads.
+	ContentSilence time.Duration
 	// LastOnConnection is true when the answer must close the connection whatever the head
 	// says: the engine reached a limit or is draining. The handler may set it before Respond.
 	LastOnConnection bool
@@ -139,6 +143,21 @@ type Transferrer interface {
 type Watched interface {
 	// Peer returns the connection of the client.
 	Peer() *netio.Conn
+}
+
+// Departing is a Responder whose client can give up one exchange and stay connected.
+type Departing interface {
+	// Gone reports whether it has.
+	Gone() bool
+	// OnGone has f called when it does, once, by any goroutine, and at once where it has. f
+	// may not wait. After OnGone(nil) no call is under way, and none comes.
+	OnGone(f func())
+}
+
+// Duplex is a Responder whose request content may be read, by another goroutine, while the
+// answer is written.
+type Duplex interface {
+	Duplex()
 }
 
 // Tunneller is a Responder whose connection can be taken over after a 101 response.

@@ -165,6 +165,9 @@ func (c *Conn) ReadContent(p []byte) (content []byte, end bool, err error) {
 // one.
 func (c *Conn) Open() bool { return c.stream != nil && !c.stream.Leaving() }
 
+// Duplex reports whether content may be sent while that of the response is read.
+func (c *Conn) Duplex() bool { return c.stream != nil }
+
 // Left returns how many bytes of content are still to come from Net itself, so that they can
 // be moved without passing through the process.
 func (c *Conn) Left() int64 {
