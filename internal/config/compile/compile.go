@@ -15,6 +15,7 @@ import (
 	"sentinel/internal/dataplane/route"
 	"sentinel/internal/dataplane/snapshot"
 	"sentinel/internal/dataplane/upstream"
+	"sentinel/internal/observe/demand"
 )
 
 // builder is one call of Build.
@@ -84,7 +85,7 @@ func (b *builder) addListeners(slot func(string) int) {
 		b.snap.Listeners[i] = &snapshot.Listener{
 			Name: l.Name.V, H1: engineSettings(l), H2: http2Settings(l), H2C: l.HTTP2.H2C.V, H2Only: l.HTTP2.Only.V, RequestTimeout: l.Timeouts.Request.V, RequestTimeoutSet: l.Timeouts.Request.From.Kind != schema.Default, BodyBytesMax: l.Limits.MaxBodySize.V,
 			Paths: paths, RewrittenPaths: paths.Rewritten(),
-			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V),
+			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V), Demand: demand.Name(l.Name.V),
 			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),
 			Requests:   b.live.requests(b.next, l.Name.V, int(l.Limits.MaxConcurrentRequests.V)),
 		}
@@ -188,7 +189,7 @@ func texts(vs []schema.Value[string]) []string {
 // route compiles one route.
 func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr := &snapshot.Route{
-		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V), Key: []byte(r.Name.V), RateLimits: b.rateLimits(r.RateLimits),
+		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V), Key: []byte(r.Name.V), Demand: demand.Name(r.Name.V), RateLimits: b.rateLimits(r.RateLimits),
 		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn, TunnelIdle: tunnelIdle,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
 	}

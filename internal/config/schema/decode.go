@@ -22,6 +22,8 @@ type decoder struct {
 	specs map[string]*spec
 	// unbuilt is that of Options.
 	unbuilt bool
+	// fragment is that of Options.
+	fragment bool
 	// suggested counts the unknown words that were compared with the known ones.
 	suggested int
 }
@@ -91,6 +93,9 @@ func (d *decoder) block(s *spec, b any, n *kdl.Node) {
 	}
 	for _, c := range n.Children {
 		d.child(s, b, c)
+	}
+	if d.fragment && (s.name == "listener" || s.name == "route" || s.name == "upstream") {
+		return // what it lacks stands elsewhere
 	}
 	d.required(s, b, n)
 	if s.finish != nil {

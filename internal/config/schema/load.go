@@ -27,6 +27,10 @@ type Options struct {
 	// Files is where files are read from, for tests; nil is the file system of the machine.
 	Files fs.FS
 
+	// Fragment takes a part of a configuration, to look at the limits in it: what is missing
+	// is no problem, and neither what only the whole can tell.
+	Fragment bool
+
 	// unbuilt takes what isn't built as if it were, for the tests of its keys.
 	unbuilt bool
 }
@@ -73,7 +77,7 @@ func newLoader(opt Options) *loader {
 	}
 	return &loader{
 		cfg: &Config{unbuilt: opt.unbuilt}, sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files,
-		d:        &decoder{env: opt.Env, specs: table(), unbuilt: opt.unbuilt, written: make(map[place]Origin), owner: make(map[any]string)},
+		d:        &decoder{env: opt.Env, specs: table(), unbuilt: opt.unbuilt, fragment: opt.Fragment, written: make(map[place]Origin), owner: make(map[any]string)},
 		included: make(map[string]Origin),
 	}
 }
@@ -83,6 +87,11 @@ func newLoader(opt Options) *loader {
 func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
 	inheritAll(l.cfg)
 	l.d.rateLimits(l.cfg)
+	if l.d.fragment {
+		fill(table()[""], l.cfg)
+		l.sort()
+		return l.cfg, l.sources, l.d.diags
+	}
 	l.databases()
 	l.d.stores(l.cfg)
 	l.accessLists()

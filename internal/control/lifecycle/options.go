@@ -108,6 +108,8 @@ type Options struct {
 	Record func(event.Event)
 	// Talkers are who the admin API shows to have most requests; may be nil.
 	Talkers admin.Talkers
+	// WhatIf answers what limits would have done; may be nil.
+	WhatIf admin.WhatIfs
 	// Bans are what the admin API shows, makes and lifts; may be nil.
 	Bans admin.Bans
 	// SetMemoryBudget makes a budget of that many bytes hold; 0 is none. May be nil.

@@ -183,6 +183,9 @@ func (p *Process) newAdmin() sideServer {
 	if p.opt.Talkers != nil {
 		s.AddTalkers(p.opt.Talkers)
 	}
+	if p.opt.WhatIf != nil {
+		s.AddWhatIf(p.opt.WhatIf)
+	}
 	if p.opt.Bans != nil {
 		s.AddBans(p.opt.Bans)
 	}

@@ -25,6 +25,7 @@ import (
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/observe/accesslog"
+	"sentinel/internal/observe/demand"
 	"sentinel/internal/observe/event"
 	"sentinel/internal/observe/metric"
 )
@@ -58,6 +59,7 @@ type assembly struct {
 	keeper   *targets.Keeper // nil in a check, as all that follows
 	bans     *bans
 	fleet    *fleet.Keeper
+	whatIf   *whatIfs
 	events   *event.Log
 	registry *listen.Registry
 }
@@ -86,14 +88,16 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	a.fleet = fleet.New(fleet.Options{Clock: clock, Events: events, Metrics: m.Store()})
 	a.fleet.Run()
 	defer a.fleet.Close()
+	a.whatIf = newWhatIfs(clock, demand.New(cells))
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Bans: &a.bans.table,
+		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Demand: a.whatIf.record, Bans: &a.bans.table,
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
 	a.registry = listen.NewRegistry(a.listenOptions(clock, log))
 	a.bans.registry.Store(a.registry)
+	a.whatIf.registry, a.whatIf.proxy = a.registry, a.Proxy
 	guard := memory.NewGuard(a.memoryChanged)
 	p := New(Options{
 		ConfigFile: path, Log: log, Engine: a, Metrics: m, State: state, Version: v,
@@ -101,13 +105,14 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
 		Reopen: a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
-		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Bans: a.bans,
+		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Bans: a.bans, WhatIf: a.whatIf,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go m.Run(ctx)
 	go a.sweep(ctx)
 	go top.run(ctx)
+	go a.whatIf.run(ctx)
 	go guard.Run(ctx)
 	return p.Run(ctx)
 }
@@ -232,6 +237,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 	keep, forget := a.keeper.Prepare(cfg)
 	return func() {
 		a.bans.serves(cfg)
+		a.whatIf.serving.Store(cfg)
 		handOver()
 		a.fleet.Serve(a.live.Fleet())
 		a.Swap(snap)

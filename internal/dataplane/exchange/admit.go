@@ -26,6 +26,7 @@ func (x *exchange) admit() fault.Kind {
 	if !x.count() {
 		return fault.RequestLimit
 	}
+	x.remember()
 	limits := x.route.RateLimits
 	if limits == nil {
 		limits = x.ln.RateLimits

@@ -18,6 +18,7 @@ import (
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/snapshot"
 	"sentinel/internal/observe/accesslog"
+	"sentinel/internal/observe/demand"
 )
 
 // Options are what a Proxy is made with.
@@ -30,6 +31,8 @@ type Options struct {
 	Log *accesslog.Log
 	// Talkers counts who and what has most of the requests; may be nil.
 	Talkers *Talkers
+	// Demand remembers which requests came; may be nil.
+	Demand *demand.Record
 	// Bans are the clients that are kept out; may be nil.
 	Bans *block.Table
 	// Panicked is told of a panic in an exchange, which costs only that exchange.

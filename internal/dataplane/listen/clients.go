@@ -114,3 +114,30 @@ func (t *Clients) Len() int {
 func (t *Clients) shard(a netip.Addr) *clientShard {
 	return &t.shards[maphash.Comparable(t.seed, a)%clientShards]
 }
+
+// Crowd is what clients with many connections have.
+type Crowd struct {
+	Clients     int   // that have more than was asked for
+	Connections int64 // of theirs that are above it
+	Largest     netip.Addr
+	Most        int64 // connections of the largest, whether or not it has too many
+}
+
+// Above returns who has more than limit connections now.
+func (t *Clients) Above(limit int64) (c Crowd) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		for a, n := range s.mu.open {
+			if n > limit {
+				c.Clients++
+				c.Connections += n - limit
+			}
+			if n > c.Most {
+				c.Largest, c.Most = a, n
+			}
+		}
+		s.mu.Unlock()
+	}
+	return c
+}

@@ -40,6 +40,9 @@ func (l *Listener) Slot() int { return l.slot }
 // Open returns how many connections are open.
 func (l *Listener) Open() int64 { return l.gate.Open() }
 
+// Clients returns its connections by client.
+func (l *Listener) Clients() *Clients { return l.clients }
+
 // Limit returns how many may be open; 0 or less is no limit.
 func (l *Listener) Limit() int64 { return l.gate.Limit() }
 

@@ -77,6 +77,7 @@ type Listener struct {
 	RequestTimeout    time.Duration
 	RateLimits        []*RateLimit // where the route has none; nil for none
 	Key               []byte       // Name, for keys of rate limits
+	Demand            uint32       // Name, as package demand has it
 	Slot              int          // index among the listeners
 	Security          *Security    // where the route has none; nil where nobody is challenged
 	Requests          *queue.Gate  // requests in progress on the listener
@@ -131,6 +132,7 @@ type Route struct {
 	// RateLimits are the route's own; nil where those of the listener hold.
 	RateLimits []*RateLimit
 	Key        []byte  // Name, for keys of rate limits
+	Demand     uint32  // Name, as package demand has it
 	Mirror     *Mirror // nil for none
 	// Security is what holds on each listener, by its slot, with nil where nobody is
 	// challenged; nil altogether where the listener's own holds.
