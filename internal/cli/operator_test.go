@@ -45,6 +45,8 @@ type fakeOperated struct {
 	mu   sync.Mutex
 	list []admin.UpstreamStatus
 	sure bool // requests in progress stay
+
+	problem string // of a certificate
 }
 
 func (f *fakeOperated) Status() admin.Status                 { return admin.Status{} }
@@ -88,6 +90,20 @@ func (f *fakeOperated) Drain(upstream, target string, undo bool, _ admin.Actor, 
 	return r, nil
 }
 
+// Certificates are one of each kind. They end far from now, so that what is printed of them
+// stays the same.
+func (f *fakeOperated) Certificates() []admin.Certificate {
+	end := time.Date(2199, 1, 2, 3, 4, 5, 0, time.UTC)
+	return []admin.Certificate{
+		{
+			Side: "listener", Name: "https", Role: "server", Names: []string{"a.example", "b.example", "c.example", "d.example"}, Default: true,
+			File: "/certs/server.crt", KeyFile: "/certs/server.key", Subject: "CN=a.example", Issuer: "CN=between\x1b[2J", Serial: "ab", NotAfter: end, DaysLeft: 40,
+		},
+		{Side: "listener", Name: "https", Role: "chain", File: "/certs/server.crt", Subject: "CN=between", Issuer: "CN=root", Serial: "1", NotAfter: end, DaysLeft: 4000},
+		{Side: "upstream", Name: "primary", Role: "client", Names: []string{"proxy"}, File: "/certs/client.crt", Subject: "CN=proxy", Issuer: "CN=root", Serial: "2", NotAfter: noon, DaysLeft: -1, Problem: f.problem},
+	}
+}
+
 // serveOperated serves f at path until end is called.
 func serveOperated(path string, f *fakeOperated) (events *event.Log, end func(), err error) {
 	var ln net.Listener
@@ -98,6 +114,7 @@ func serveOperated(path string, f *fakeOperated) (events *event.Log, end func(),
 	s := admin.NewServer(f, admin.Version{})
 	s.AddUpstreams(f)
 	s.AddEvents(events)
+	s.AddCertificates(f)
 	go s.Serve(ln)
 	return events, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

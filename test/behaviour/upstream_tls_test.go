@@ -246,7 +246,7 @@ func TestUpstreamTLSReload(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "client.key")); err != nil {
 		t.Fatal(err)
 	}
-	if out := p.Reload(text); out.OK || !strings.Contains(strings.Join(out.Details, "\n"), "the key of the client certificate can't be read") {
+	if out := p.Reload(text); out.OK || !strings.Contains(strings.Join(out.Details, "\n"), "client.key: it can't be read") {
 		t.Errorf("without a key: %+v, want a refusal", out)
 	}
 }

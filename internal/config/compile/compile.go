@@ -53,6 +53,8 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	b.addRoutes()
 	b.edges()
 	b.addPolicies()
+	b.inventory()
+	b.guard()
 	if slot != nil {
 		b.addListeners(slot)
 		b.securities()

@@ -53,6 +53,7 @@ type Live struct {
 		// certificates are those of the generation that serves.
 		certificates []Certificate
 		passwords    map[string]passwords
+		inUse        []InUse
 	}
 }
 
@@ -81,6 +82,7 @@ type changes struct {
 	requests     map[string]inProgress
 	passwords    map[string]passwords
 	certificates []Certificate
+	inUse        []InUse
 	challenger   *challenge.Challenger
 	places       []string // paths of databases
 	fleet        *Fleet
@@ -133,6 +135,7 @@ func (l *Live) commit(next *changes) {
 	l.mu.requests, l.mu.fleet = next.requests, next.fleet
 	l.mu.certificates = next.certificates
 	l.mu.passwords = next.passwords
+	l.mu.inUse = next.inUse
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)

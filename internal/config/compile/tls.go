@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sentinel/internal/config/certguard"
 	"sentinel/internal/config/keypair"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/dataplane/snapshot"
@@ -249,6 +250,7 @@ func (e *edgeBuilder) auth(mode, ca, crl schema.Value[string]) tlsedge.Auth {
 		return a
 	}
 	a.Authorities = authorities
+	e.inUse(InUse{Side: sideListener, Name: e.l.Name.V, Role: certguard.Authority, File: resolve(ca), Chain: authorities, At: ca.From})
 	if crl.IsSet() {
 		var lists []*x509.RevocationList
 		if lists, problem = keypair.LoadRevoked(resolve(crl), authorities, time.Now()); problem != nil {

@@ -5,21 +5,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 
+	"sentinel/internal/config/certguard"
+	"sentinel/internal/config/keypair"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/dataplane/transport"
 )
-
-// pemBytesMax bounds a file of certificates or keys. A bundle of all public authorities is
-// about a quarter of a megabyte.
-const pemBytesMax = 4 << 20
 
 // upstreamTLS returns how connections to the targets of u are secured; nil for plain text.
 // What can't be read is refused, since nothing may be trusted in its place.
@@ -28,7 +23,7 @@ func (b *builder) upstreamTLS(u *schema.Upstream) *transport.TLS {
 	if t == nil {
 		return nil
 	}
-	config := &tls.Config{ServerName: t.SNI.V, MinVersion: tlsVersion(t.MinVersion.V), InsecureSkipVerify: t.InsecureSkipVerify.V}
+	config := &tls.Config{ServerName: t.SNI.V, MinVersion: version(t.MinVersion.V), InsecureSkipVerify: t.InsecureSkipVerify.V}
 	switch protocol(u) {
 	case transport.HTTP2:
 		config.NextProtos = []string{"h2"}
@@ -38,103 +33,51 @@ func (b *builder) upstreamTLS(u *schema.Upstream) *transport.TLS {
 	id := sha256.New()
 	fmt.Fprintf(id, "%q %d %t\n", t.SNI.V, config.MinVersion, config.InsecureSkipVerify)
 	if t.CACert.IsSet() {
-		config.RootCAs = b.authorities(t.CACert, id)
+		config.RootCAs = b.trusted(u, id)
 	}
 	if t.ClientCert.IsSet() {
-		config.Certificates = b.clientCertificate(t, id)
+		config.Certificates = b.clientCertificate(u, id)
 	}
 	return transport.NewTLS(config, hex.EncodeToString(id.Sum(nil)))
 }
 
-// tlsVersion returns the number of a version that the schema knows.
-func tlsVersion(word string) uint16 {
-	if word == "1.3" {
-		return tls.VersionTLS13
-	}
-	return tls.VersionTLS12
-}
-
-// authorities reads a file of certificates of authorities.
-func (b *builder) authorities(file schema.Value[string], id io.Writer) *x509.CertPool {
-	text, err := readPEM(file.V)
-	if err != nil {
-		b.problem(file.From, "the authorities can't be read: %v", err)
-		return nil
-	}
-	certs, err := parseCertificates(text)
-	if err != nil {
-		b.problem(file.From, "the authorities in %s are wrong: %v", file.V, err)
+// trusted reads who the targets of u are believed by.
+func (b *builder) trusted(u *schema.Upstream, id io.Writer) *x509.CertPool {
+	file := u.TLS.CACert
+	certs, problem := keypair.LoadTrusted(resolve(file))
+	if problem != nil {
+		b.fileProblem(file.From, problem)
 		return nil
 	}
 	pool := x509.NewCertPool()
 	for _, c := range certs {
 		pool.AddCert(c)
+		id.Write(c.Raw)
 	}
-	id.Write(text)
+	b.inUse(InUse{Side: sideUpstream, Name: u.Name.V, Role: certguard.Authority, File: resolve(file), Chain: certs, At: file.From})
 	return pool
 }
 
-// clientCertificate reads the certificate that targets are shown, and its key.
-func (b *builder) clientCertificate(t *schema.UpstreamTLS, id io.Writer) []tls.Certificate {
-	chain, err := readPEM(t.ClientCert.V)
-	if err != nil {
-		b.problem(t.ClientCert.From, "the client certificate can't be read: %v", err)
-		return nil
-	}
-	if _, err := parseCertificates(chain); err != nil {
-		b.problem(t.ClientCert.From, "the client certificate in %s is wrong: %v", t.ClientCert.V, err)
-		return nil
-	}
-	key, err := readPEM(t.ClientKey.V)
-	if err != nil {
-		b.problem(t.ClientKey.From, "the key of the client certificate can't be read: %v", err)
-		return nil
-	}
-	pair, err := tls.X509KeyPair(chain, key)
-	if err != nil {
-		b.problem(t.ClientKey.From, "%s is no key for %s: %s", t.ClientKey.V, t.ClientCert.V, strings.TrimPrefix(err.Error(), "tls: "))
-		return nil
-	}
-	id.Write(chain)
-	id.Write(key)
-	return []tls.Certificate{pair}
-}
-
-// readPEM reads a file of certificates or keys.
-func readPEM(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, pemBytesMax+1))
-	if len(text) > pemBytesMax {
-		err = fmt.Errorf("%s is larger than %d bytes", path, pemBytesMax)
-	}
-	return text, errors.Join(err, f.Close())
-}
-
-// parseCertificates returns the certificates of a PEM text, at least one. Whatever else is
-// there, such as keys, is passed over.
-func parseCertificates(text []byte) ([]*x509.Certificate, error) {
-	var certs []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
+// clientCertificate reads the certificate that targets of u are shown, and its key.
+func (b *builder) clientCertificate(u *schema.Upstream, id io.Writer) []tls.Certificate {
+	cert, key := u.TLS.ClientCert, u.TLS.ClientKey
+	pair, problem := keypair.Load(resolve(cert), resolve(key))
+	if problem != nil {
+		at := cert.From
+		if problem.File == resolve(key) && problem.File != resolve(cert) {
+			at = key.From
 		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d: %s", len(certs)+1, strings.TrimPrefix(err.Error(), "x509: "))
-		}
-		certs = append(certs, c)
+		b.fileProblem(at, problem)
+		return nil
 	}
-	if len(certs) == 0 {
-		return nil, errors.New("no certificate in PEM form")
+	for _, der := range pair.Certificate.Certificate {
+		id.Write(der)
 	}
-	return certs, nil
+	b.inUse(InUse{
+		Side: sideUpstream, Name: u.Name.V, Role: certguard.Client,
+		File: pair.CertFile, KeyFile: pair.KeyFile, Chain: chainOf(pair), At: cert.From,
+	})
+	return []tls.Certificate{*pair.Certificate}
 }
 
 // hostOf returns the host of "host:port", as certificates name it.

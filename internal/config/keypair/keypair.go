@@ -154,6 +154,18 @@ func read(path string, bytesMax int64) ([]byte, *Problem) {
 
 // LoadAuthorities reads certificates of authorities, at least one.
 func LoadAuthorities(file string) ([]*x509.Certificate, *Problem) {
+	all, p := LoadTrusted(file)
+	for _, c := range all {
+		if !c.IsCA {
+			return nil, problem(file, "name the authority that issues the certificates, not one of them", "the certificate of %q in it is none of an authority", c.Subject.String())
+		}
+	}
+	return all, p
+}
+
+// LoadTrusted reads certificates that servers are believed by, at least one: those of
+// authorities, and of servers that vouch for themselves.
+func LoadTrusted(file string) ([]*x509.Certificate, *Problem) {
 	text, p := read(file, fileBytesMax)
 	if p != nil {
 		return nil, p
@@ -169,9 +181,6 @@ func LoadAuthorities(file string) ([]*x509.Certificate, *Problem) {
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return nil, problem(file, "", "%v", err)
-		}
-		if !c.IsCA {
-			return nil, problem(file, "name the authority that issues the certificates, not one of them", "the certificate of %q in it is none of an authority", c.Subject.String())
 		}
 		all = append(all, c)
 	}

@@ -14,6 +14,7 @@ type System struct {
 	AdminSocket      Value[string]
 	TrustedProxies   []Value[netip.Prefix]
 	ShutdownTimeout  Value[time.Duration]
+	CertificateCheck Value[time.Duration] // 0: files aren't looked at
 	RequestID        RequestID
 	ForwardedHeaders ForwardedHeaders
 	Resolver         Resolver
@@ -80,6 +81,12 @@ func systemBlock() blockDef {
 				Name: "graceful-shutdown-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30",
 				Label: "time to drain at shutdown", Doc: "how long running requests may take to finish once the proxy drains",
 				slot: value(func(s *System) any { return &s.ShutdownTimeout }),
+			},
+			{
+				Name: "certificate-check-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", ZeroOff: true,
+				Label: "time between two looks at the files of certificates",
+				Doc:   "how often it is looked whether files of certificates have changed, which are then loaded; 0 leaves that to reloads",
+				slot:  value(func(s *System) any { return &s.CertificateCheck }),
 			},
 			{
 				Name: "request-id", Kind: Opens, Opens: "request-id", Doc: "how requests are named",

@@ -112,6 +112,8 @@ type Options struct {
 	WhatIf admin.WhatIfs
 	// Bans are what the admin API shows, makes and lifts; may be nil.
 	Bans admin.Bans
+	// Certificates are what the admin API shows to be in use; may be nil.
+	Certificates admin.Certificates
 	// SetMemoryBudget makes a budget of that many bytes hold; 0 is none. May be nil.
 	SetMemoryBudget func(bytes int64)
 	// State is where the process tells its state.

@@ -48,6 +48,7 @@ type Process struct {
 // reloadRequest asks Run for a reload. reply has room for the answer.
 type reloadRequest struct {
 	cause string
+	renew bool // only files of the configuration that serves are read again
 	reply chan admin.Outcome
 }
 
@@ -125,7 +126,11 @@ func (p *Process) serve(ctx context.Context) {
 		case <-p.signals.hup:
 			p.reload("SIGHUP")
 		case r := <-p.requests:
-			r.reply <- p.reload(r.cause)
+			if r.renew {
+				r.reply <- p.renew()
+			} else {
+				r.reply <- p.reload(r.cause)
+			}
 		case <-p.signals.usr1:
 			p.reopen()
 		case <-p.signals.usr2:
@@ -188,6 +193,9 @@ func (p *Process) newAdmin() sideServer {
 	}
 	if p.opt.Bans != nil {
 		s.AddBans(p.opt.Bans)
+	}
+	if p.opt.Certificates != nil {
+		s.AddCertificates(p.opt.Certificates)
 	}
 	return s
 }

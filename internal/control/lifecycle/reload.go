@@ -159,7 +159,11 @@ func (p *Process) setLast(o admin.Outcome) {
 
 // Reload asks for a reload and waits for its outcome. It is called by the admin API.
 func (p *Process) Reload(ctx context.Context) admin.Outcome {
-	r := reloadRequest{cause: "admin", reply: make(chan admin.Outcome, 1)}
+	return p.request(ctx, reloadRequest{cause: "admin", reply: make(chan admin.Outcome, 1)})
+}
+
+// request hands r to the goroutine of Run and waits for the outcome.
+func (p *Process) request(ctx context.Context, r reloadRequest) admin.Outcome {
 	select {
 	case p.requests <- r:
 		return <-r.reply

@@ -17,6 +17,7 @@ import (
 	"sentinel/internal/config/compile"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/certs"
 	"sentinel/internal/control/fleet"
 	"sentinel/internal/control/memory"
 	"sentinel/internal/control/targets"
@@ -60,6 +61,7 @@ type assembly struct {
 	bans     *bans
 	fleet    *fleet.Keeper
 	whatIf   *whatIfs
+	certs    *certs.Keeper
 	events   *event.Log
 	registry *listen.Registry
 }
@@ -99,13 +101,15 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	a.bans.registry.Store(a.registry)
 	a.whatIf.registry, a.whatIf.proxy = a.registry, a.Proxy
 	guard := memory.NewGuard(a.memoryChanged)
-	p := New(Options{
+	var p *Process
+	a.certs = newCerts(a.live, events, m, func(ctx context.Context) []string { return p.Renew(ctx) })
+	p = New(Options{
 		ConfigFile: path, Log: log, Engine: a, Metrics: m, State: state, Version: v,
 		Scrape:   func(path string) http.Handler { return metric.Handler(m, path) },
 		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
 		Reopen: a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
-		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Bans: a.bans, WhatIf: a.whatIf,
+		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Bans: a.bans, WhatIf: a.whatIf, Certificates: a.certs,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -114,6 +118,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	go top.run(ctx)
 	go a.whatIf.run(ctx)
 	go guard.Run(ctx)
+	go a.certs.Run(ctx)
 	return p.Run(ctx)
 }
 
@@ -211,6 +216,7 @@ func (a *assembly) compiles(cfg *schema.Config, l *Loaded) error {
 	if diags.HasErrors() {
 		return NewConfigError(diags, l.text)
 	}
+	l.Notes = append(l.Notes, notesOf(diags)...)
 	return nil
 }
 
@@ -229,6 +235,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 	if err != nil {
 		return nil, nil, err
 	}
+	watch := a.watchCertificates(cfg)
 	snap, handOver, diags := compile.Build(cfg, a.live, slot)
 	if diags.HasErrors() { // compiles saw none, but a file may be gone meanwhile, or not be made
 		dropLogs()
@@ -236,6 +243,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 	}
 	keep, forget := a.keeper.Prepare(cfg)
 	return func() {
+		watch()
 		a.bans.serves(cfg)
 		a.whatIf.serving.Store(cfg)
 		handOver()

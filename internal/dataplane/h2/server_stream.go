@@ -18,6 +18,7 @@ type stream struct {
 	id      uint32
 	req     message.Request
 	refusal fault.Kind // why the request isn't served
+	serve   func()     // run, bound once
 
 	answer
 	streamState // guarded by the connection's mutex
@@ -60,6 +61,7 @@ func newStream(c *conn, id uint32) *stream {
 	s, _ := streams.Get().(*stream)
 	if s == nil {
 		s = new(stream)
+		s.serve = s.run
 	}
 	s.c, s.id = c, id
 	s.priority = usual
@@ -88,7 +90,7 @@ func (s *stream) free() {
 	if cap(in) > keepBytesMax {
 		in = nil
 	}
-	*s = stream{}
+	*s = stream{serve: s.serve}
 	s.req.Head.Buf, s.req.Head.Fields, s.req.Head.Extra = head.Buf[:0], head.Fields[:0], head.Extra[:0]
 	s.in, s.trailers, s.scratch = in, trailers, scratch
 	streams.Put(s)
@@ -134,16 +136,15 @@ func (c *conn) start() {
 			list[k], list[k-1] = list[k-1], list[k]
 		}
 	}
-	crew := c.net.Clock().Crew()
 	for i, s := range list {
-		crew.Go(s)
+		go s.serve()
 		list[i] = nil
 	}
 	c.starting = list[:0]
 }
 
-// Run is the task of a stream.
-func (s *stream) Run() {
+// run is the task of a stream.
+func (s *stream) run() {
 	c := s.c
 	err := error(fault.Internal)
 	defer func() {
@@ -226,7 +227,7 @@ func resetCode(err error) code {
 func (s *stream) resetLocked(code code) {
 	if !s.wasReset && !s.gone {
 		s.wasReset = true
-		s.c.mu.out = appendReset(s.c.outLocked(), s.id, code)
+		s.c.mu.out = appendReset(s.c.mu.out, s.id, code)
 	}
 }
 
@@ -326,5 +327,5 @@ type stall struct {
 	sent, both uint64        // of the stream and of the connection, then
 }
 
-// stallBytes is how much counts as progress at least.
+// stallBytes is how much counts as progress.
 const stallBytes = 1 << 10

@@ -23,11 +23,14 @@ const (
 	KindMemory   = "memory"   // memory is short to a stage, or less so
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
 	KindStore    = "store"    // the store that rate limits share is away, or answers again
+	// KindCertificate is a certificate that ends soon or has ended, or changed files of
+	// certificates that were loaded or can't be used.
+	KindCertificate = "certificate"
 )
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindBan, KindStore}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindBan, KindStore, KindCertificate}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
@@ -40,10 +43,13 @@ type Event struct {
 	Target   string    `json:"target,omitempty"` // its address as configured
 	Route    string    `json:"route,omitempty"`
 	Client   string    `json:"client,omitempty"` // an address or prefix that a ban is about
-	From     string    `json:"from,omitempty"`   // the states before and after, one word each:
-	To       string    `json:"to,omitempty"`     // "healthy", "open", "drained"
-	Cause    string    `json:"cause,omitempty"`
-	Detail   string    `json:"detail,omitempty"` // what more helps, such as a probe's transcript or who asked for a drain
+	// Certificate is the file of a certificate that the event is about.
+	Certificate string `json:"certificate,omitempty"`
+
+	From   string `json:"from,omitempty"` // the states before and after, one word each:
+	To     string `json:"to,omitempty"`   // "healthy", "open", "drained"
+	Cause  string `json:"cause,omitempty"`
+	Detail string `json:"detail,omitempty"` // what more helps, such as a probe's transcript or who asked for a drain
 }
 
 // Level returns the level of the event's line: Warn for changes for the worse, else Info.
@@ -108,6 +114,7 @@ func (e *Event) pairs() (list [pairsMax]slog.Attr, n int) {
 	add("target", e.Target)
 	add("route", e.Route)
 	add("client", e.Client)
+	add("certificate", e.Certificate)
 	add("from", e.From)
 	add("to", e.To)
 	add("cause", e.Cause)
@@ -116,7 +123,7 @@ func (e *Event) pairs() (list [pairsMax]slog.Attr, n int) {
 }
 
 // pairsMax is how many pairs an event's line can have.
-const pairsMax = 8
+const pairsMax = 9
 
 // textBytesMax bounds one value in the text of an event.
 const textBytesMax = 4 << 10

@@ -320,7 +320,15 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s: labels %v aren't in the order of the exposition", f.Name, f.Labels)
 		}
 	}
-	text := scrape(t, configured())
+	r := configured()
+	r.ShowExpiries(func() []Expiry {
+		one := Expiry{File: "a.crt", Name: "l", Role: "server", Side: "listener", At: time.Unix(1800000000, 5)}
+		return []Expiry{one, one}
+	})
+	text := scrape(t, r)
+	if want := `sentinel_certificate_expiry_timestamp_seconds{file="a.crt",name="l",role="server",side="listener"} 1.8e+09`; !strings.Contains(text, want) {
+		t.Errorf("the exposition lacks %s", want)
+	}
 	for _, f := range Reference() {
 		if !strings.Contains(text, fmt.Sprintf("# TYPE %s %s\n", f.Name, f.Kind)) {
 			t.Errorf("%s isn't in the exposition", f.Name)

@@ -44,10 +44,11 @@ type Registry struct {
 	families []family
 	unrouted *Route
 
-	process    processState
-	store      Store
-	challenges atomic.Pointer[challenge.Counters]
-	epoch      atomic.Int64 // slice of the sliding window that is being written
+	process      processState
+	store        Store
+	challenges   atomic.Pointer[challenge.Counters]
+	epoch        atomic.Int64 // slice of the sliding window that is being written
+	certificates certificateState
 
 	mu struct {
 		sync.Mutex
