@@ -121,7 +121,8 @@ func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 	pages, _ := filepath.Glob(root + "/*.md")
 	more, _ := filepath.Glob(root + "/docs/*.md")
-	for _, page := range append(pages, more...) {
+	attacks, _ := filepath.Glob(root + "/docs/attacks/*.md")
+	for _, page := range append(append(pages, more...), attacks...) {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
