@@ -122,3 +122,18 @@ func TestAccessFiles(t *testing.T) {
 	}
 	p.expectFrom("/", "127.0.0.7 200", "127.0.0.8 -1")
 }
+
+// In shadow mode who would be denied is counted and let in, in the place that has the list.
+func TestAccessShadow(t *testing.T) {
+	o := origin.Start(t, origin.OK(2))
+	for _, place := range []string{"listener", "route"} {
+		block := `access { deny "127.0.0.7"; mode "shadow" }`
+		listener, route := block, ""
+		if place == "route" {
+			listener, route = "", block
+		}
+		p := start(t, listener, forward(o, route, ""))
+		p.expectFrom("/", "127.0.0.7 200", "127.0.0.7 200", "127.0.0.8 200")
+		p.expectMetrics(`sentinel_shadowed_total{fault="access_denied"} 2`, `sentinel_refused_connections_total{reason="access_denied"} 0`)
+	}
+}

@@ -447,3 +447,11 @@ security { }
 		t.Errorf("the request in progress gets %d, %v", r.Status, err)
 	}
 }
+
+// In shadow mode those over the threshold are counted and go on.
+func TestChallengeShadow(t *testing.T) {
+	o := origin.Start(t, origin.OK(2))
+	p := start(t, "", forward(o, `security { challenge-mode "shadow"; challenge-threshold 3 }`, ""))
+	p.expectStatuses(map[int]int{200: 8}, 8, "/")
+	p.expectMetrics(`sentinel_challenges_total{outcome="shadowed"} 5`, `sentinel_challenges_total{outcome="refused"} 0`)
+}

@@ -19,6 +19,7 @@ func (b *builder) accessList(a *schema.Access) *block.List {
 	}
 	if b.lists[a] == nil {
 		b.lists[a] = block.NewList(a.Allowed, a.Denied)
+		b.lists[a].Shadow = a.Mode.V == "shadow"
 		b.lists[a].Judge(placeRules(a), b.snap.Places)
 	}
 	return b.lists[a]
@@ -32,7 +33,7 @@ func (b *builder) access(l *schema.Listener, sl *snapshot.Listener) {
 		a = b.cfg.Access
 	}
 	sl.Access = b.accessList(a)
-	if !slices.ContainsFunc(b.cfg.Routes, func(r *schema.Route) bool { return r.Access != nil }) {
+	if !slices.ContainsFunc(b.cfg.Routes, func(r *schema.Route) bool { return r.Access != nil }) && (a == nil || a.Mode.V != "shadow") {
 		sl.PeerAccess = sl.Access
 	}
 }

@@ -38,7 +38,7 @@ type builder struct {
 // serves: it hands what lives on over to the new generation.
 func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snapshot.Snapshot, commit func(), diags kdl.Diagnostics) {
 	b := &builder{
-		cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), tls: make(map[string]secured), policies: newPolicies(), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted()},
+		cfg: cfg, live: live, limits: make(map[string]*snapshot.RateLimit), lists: make(accessLists), tls: make(map[string]secured), policies: newPolicies(), snap: &snapshot.Snapshot{LimitSeed: live.limitSeed, NoRoute: live.opt.Metrics.Unrouted(), Shadowed: live.opt.Metrics.Shadowed()},
 		next: newChanges(), upstreams: make(map[string]*upstream.Upstream, len(cfg.Upstreams)),
 	}
 	for _, p := range cfg.System.TrustedProxies {

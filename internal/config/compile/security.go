@@ -185,7 +185,7 @@ func (b *builder) listenerOf(name string) *schema.Listener {
 // of one scope share their counts.
 func (b *builder) security(seen map[string]*snapshot.Security, l *schema.Listener, r *schema.Route) *snapshot.Security {
 	s := schema.EffectiveSecurity(b.cfg, l, r)
-	modes := map[string]challenge.Mode{"enabled": challenge.Enabled, "always": challenge.Always}
+	modes := map[string]challenge.Mode{"shadow": challenge.Enabled, "enabled": challenge.Enabled, "always": challenge.Always}
 	if modes[s.ChallengeMode.V] == challenge.Disabled {
 		return nil
 	}
@@ -211,7 +211,7 @@ func (b *builder) security(seen map[string]*snapshot.Security, l *schema.Listene
 	}
 	made := &snapshot.Security{
 		Policy: challenge.Policy{
-			Mode: modes[s.ChallengeMode.V], Threshold: int(threshold),
+			Mode: modes[s.ChallengeMode.V], Shadow: s.ChallengeMode.V == "shadow", Threshold: int(threshold),
 			Base: int(s.Difficulty.V), Max: int(s.MaxDifficulty.V), Wait: int(s.Wait.V),
 		},
 		Key: key, Clients: counts("", threshold, clientsMax), Floods: counts(" floods", (floodMax-1)*threshold, floodersMax),

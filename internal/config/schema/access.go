@@ -21,6 +21,7 @@ type Access struct {
 	Deny       []Value[netip.Prefix]
 	AllowFiles []Value[string] // relative ones are taken from the file that names them
 	DenyFiles  []Value[string]
+	Mode       Value[string] // "enforce" or "shadow"
 
 	// Countries by their two letters, and numbers of autonomous systems.
 	AllowCountries, DenyCountries []Value[string]
@@ -61,13 +62,17 @@ func accessKeys() []Key {
 			Name: "deny-file", Kind: Texts, Many: true, check: checkFile, Doc: "the same for `deny`",
 			slot: value(func(a *Access) any { return &a.DenyFiles }),
 		},
+		{
+			Name: "mode", Kind: Enum, Words: []string{"enforce", "shadow"}, Default: "enforce", Doc: "shadow counts the requests that would be denied in `sentinel_shadowed_total` and lets them in",
+			slot: value(func(a *Access) any { return &a.Mode }),
+		},
 	}
 }
 
 // finishAccess refuses a block that says nothing.
 func finishAccess(d *decoder, b any) {
 	a := b.(*Access)
-	if !d.tried(a, "") {
+	if !d.tried(a, "allow", "deny", "allow-file", "deny-file", "allow-country", "deny-country", "allow-asn", "deny-asn") {
 		d.errorAt(a.From, "access lists nobody").
 			hint(`add allow or deny; to let everybody in here, write allow "0.0.0.0/0" "::/0"`)
 	}

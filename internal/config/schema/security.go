@@ -6,7 +6,7 @@ import "net/netip"
 // filled in there; see EffectiveSecurity.
 type Security struct {
 	Block
-	ChallengeMode      Value[string] // "disabled", "enabled" or "always"
+	ChallengeMode      Value[string] // "disabled", "shadow", "enabled" or "always"
 	ChallengeThreshold Value[int64]  // requests per minute and client
 	Difficulty         Value[int64]  // zero bits of an answer
 	MaxDifficulty      Value[int64]
@@ -30,8 +30,8 @@ func securityBlock() blockDef {
 			"Each place that has a block counts by itself. See [challenge.md](../challenge.md).",
 		keys: []Key{
 			{
-				Name: "challenge-mode", Kind: Enum, Words: []string{"disabled", "enabled", "always"}, Default: "disabled",
-				Doc:  "who is challenged: nobody, clients over the threshold, or all",
+				Name: "challenge-mode", Kind: Enum, Words: []string{"disabled", "shadow", "enabled", "always"}, Default: "disabled",
+				Doc:  "who is challenged: nobody, clients over the threshold, or all; shadow counts those over the threshold and lets them through",
 				slot: value(func(s *Security) any { return &s.ChallengeMode }),
 			},
 			{

@@ -18,6 +18,9 @@ const (
 
 // List is an access list. It is immutable.
 type List struct {
+	// Shadow says that who isn't let in is only counted, by who asks the list.
+	Shadow bool
+
 	tree   bart.Table[verdict]
 	rules  *geo.Rules // for those that no prefix holds; nil for none
 	places *geo.Database

@@ -6,6 +6,7 @@ import "sync/atomic"
 // threshold is counted once in Issued, Refused, Passed or Bypassed.
 type Counters struct {
 	Issued   atomic.Uint64 // pages given, each with a seed and a ticket
+	Shadowed atomic.Uint64 // requests that shadow mode let go on
 	Refused  atomic.Uint64 // requests answered 429, since they were no navigation
 	Passed   atomic.Uint64 // requests that came with a good token
 	Bypassed [bypassCount]atomic.Uint64

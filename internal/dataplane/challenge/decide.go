@@ -18,10 +18,11 @@ const (
 // Policy is what holds for one route. Zero fields stand for their default.
 type Policy struct {
 	Mode      Mode
-	Threshold int // requests a minute and client
-	Base      int // difficulty without evidence; DifficultyDefault
-	Max       int // difficulty whatever the evidence; DifficultyMax
-	Wait      int // seconds of the signed wait without evidence; 5
+	Shadow    bool // who would be challenged is counted and goes on
+	Threshold int  // requests a minute and client
+	Base      int  // difficulty without evidence; DifficultyDefault
+	Max       int  // difficulty whatever the evidence; DifficultyMax
+	Wait      int  // seconds of the signed wait without evidence; 5
 }
 
 // Facts are what is known of a request. The slices are only read.
@@ -84,6 +85,10 @@ func (c *Challenger) Decide(p *Policy, f *Facts, now int64) Decision {
 	}
 	if c.Passed(f, now) {
 		n.Passed.Add(1)
+		return Decision{}
+	}
+	if p.Shadow {
+		n.Shadowed.Add(1)
 		return Decision{}
 	}
 	if !navigates(f) {

@@ -49,6 +49,10 @@ func (x *exchange) screen() fault.Kind {
 		list = x.ln.Access
 	}
 	if !list.AllowsFrom(x.client, x) {
+		if list.Shadow {
+			x.s.Shadowed.Count(fault.AccessDenied)
+			return fault.None
+		}
 		return fault.AccessDenied
 	}
 	return fault.None

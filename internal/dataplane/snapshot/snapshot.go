@@ -33,9 +33,10 @@ type Snapshot struct {
 	NoRoute   *metric.Route  // counts what no route matched
 	Identity  Identity
 	LimitSeed *limit.Seed
-	Places    *geo.Database // nil where no database is configured
-	LogPlaces bool          // the access log tells where clients are
-	Requests  *queue.Gate   // bounds the requests in progress in the process; nil: nothing does
+	Shadowed  *metric.ShadowCounts // counts what shadow mode lets through
+	Places    *geo.Database        // nil where no database is configured
+	LogPlaces bool                 // the access log tells where clients are
+	Requests  *queue.Gate          // bounds the requests in progress in the process; nil: nothing does
 	// Challenger gives challenges and takes answers; nil while there was never a need.
 	Challenger *challenge.Challenger
 	// Vouched are the names of all fields by which upstreams are told who a client is by its

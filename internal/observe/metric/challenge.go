@@ -14,7 +14,7 @@ func (v *view) challengeCounters() *challenge.Counters {
 
 func challengeFamilies() []family {
 	return []family{
-		row("sentinel_challenges_total", Counter, "What became of challenges: issued, refused, passed for requests over a threshold; solved, waited, early, replayed, failed, looped for answers.",
+		row("sentinel_challenges_total", Counter, "What became of challenges: issued, refused, passed, shadowed for requests over a threshold; solved, waited, early, replayed, failed, looped for answers.",
 			collectChallenges, "outcome"),
 		row("sentinel_challenges_bypassed_total", Counter, "Requests over a threshold that went on without a challenge, by reason.",
 			collectBypassed, "reason"),
@@ -34,6 +34,7 @@ func collectChallenges(v *view, e emitter) {
 		{"waited", n.Waited.Load()},
 		{"early", n.Early.Load()},
 		{"replayed", n.Replayed.Load()},
+		{"shadowed", n.Shadowed.Load()},
 		{"failed", n.Failed.Load()},
 		{"looped", n.Looped.Load()},
 	} {

@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,8 +12,8 @@ import (
 // anything is challenged.
 func TestChallenges(t *testing.T) {
 	r := New(Options{Cells: 1})
-	if n := strings.Count(scrape(t, r), "\nsentinel_challenges_"); n != 9+len(challenge.Bypasses()) {
-		t.Errorf("%d series at start, want %d", n, 9+len(challenge.Bypasses()))
+	if n := strings.Count(scrape(t, r), "\nsentinel_challenges_"); n != 10+len(challenge.Bypasses()) {
+		t.Errorf("%d series at start, want %d", n, 10+len(challenge.Bypasses()))
 	}
 	var n challenge.Counters
 	r.SetChallenges(&n)
@@ -25,14 +26,15 @@ func TestChallenges(t *testing.T) {
 	n.Replayed.Store(7)
 	n.Failed.Store(8)
 	n.Looped.Store(9)
-	n.Bypassed[challenge.BypassACME].Store(10)
+	n.Shadowed.Store(10)
+	n.Bypassed[challenge.BypassACME].Store(11)
 	text := scrape(t, r)
-	for i, outcome := range strings.Fields("issued refused passed solved waited early replayed failed looped") {
-		if want := "sentinel_challenges_total{outcome=\"" + outcome + "\"} " + string(rune('1'+i)) + "\n"; !strings.Contains(text, want) {
+	for i, outcome := range strings.Fields("issued refused passed solved waited early replayed failed looped shadowed") {
+		if want := "sentinel_challenges_total{outcome=\"" + outcome + "\"} " + strconv.Itoa(i+1) + "\n"; !strings.Contains(text, want) {
 			t.Errorf("no %s in the metrics", want)
 		}
 	}
-	if !strings.Contains(text, `sentinel_challenges_bypassed_total{reason="acme"} 10`+"\n") {
+	if !strings.Contains(text, `sentinel_challenges_bypassed_total{reason="acme"} 11`+"\n") {
 		t.Error("no bypass in the metrics")
 	}
 }

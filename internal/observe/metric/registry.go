@@ -46,6 +46,7 @@ type Registry struct {
 
 	process      processState
 	store        Store
+	shadowed     ShadowCounts
 	challenges   atomic.Pointer[challenge.Counters]
 	epoch        atomic.Int64 // slice of the sliding window that is being written
 	certificates certificateState
