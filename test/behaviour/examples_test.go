@@ -120,6 +120,7 @@ var examples = map[string][]promise{
 	// The servers of this test don't speak HTTP/2, and nothing is sent to them in its place.
 	"grpc.kdl": {{request: "POST /helloworld.Greeter/SayHello\nContent-Length: 0", status: 502, lacks: []string{"origin 900"}}},
 	// The servers of this test don't speak TLS, and nothing is sent to them without.
+	"acme.kdl":         {{request: "GET /hello", status: 200, has: []string{"hello"}}},
 	"upstream-tls.kdl": {{request: "GET /", status: 502, has: []string{"code U05"}}},
 	"tls.kdl": {
 		{request: "GET /", status: 200, has: []string{"origin 9000\n", "X-Forwarded-Proto: http\r\n"}},
@@ -374,6 +375,7 @@ var beyondFull = map[string]bool{
 	"connection-pool.max-streams": true, "connection-pool.ping-interval-secs": true, // grpc.kdl
 	"geoip":            true, // geoip.kdl
 	"rate-limit-store": true, // fleet.kdl
+	"acme":             true, // acme.kdl
 	"listener.tls":     true, // tls.kdl
 	"access":           true, "listener.access": true, "route.access": true,
 	// access-control.kdl shows these

@@ -53,6 +53,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	b.addRoutes()
 	b.edges()
 	b.addPolicies()
+	b.issuance()
 	b.inventory()
 	b.guard()
 	if slot != nil {

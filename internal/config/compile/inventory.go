@@ -25,7 +25,7 @@ type InUse struct {
 	// is shown for all others, too.
 	Hosts         []string
 	Default       bool
-	File, KeyFile string // KeyFile is empty for authorities
+	File, KeyFile string // KeyFile is empty for authorities and what was issued
 	Chain         certguard.Chain
 	At            schema.Origin // where the configuration names the file, or its folder
 }
@@ -68,12 +68,15 @@ func chainOf(p *keypair.Pair) certguard.Chain {
 	return c
 }
 
-// InUse returns the files of certificates that the generation that serves uses. They must not
-// be changed.
+// InUse returns the files of certificates that the generation that serves uses, and what an
+// authority has issued for it so far. They must not be changed.
 func (l *Live) InUse() []InUse {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.mu.inUse
+	if l.mu.issuance == nil {
+		return l.mu.inUse
+	}
+	return append(slices.Clone(l.mu.inUse), l.mu.issuance.inUse()...)
 }
 
 // TLSFiles returns the files and folders that TLS is read from, each once.

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"crypto/tls"
 	"maps"
 	"net"
 	"slices"
@@ -24,6 +25,10 @@ type LiveOptions struct {
 	// Lookup returns the addresses behind a source as they are known now; ok is false while
 	// none were ever known. Without it only literal addresses have any.
 	Lookup func(Source) (addresses []Address, ok bool)
+	// Issued returns the certificate of a host that an authority has issued already, nil for
+	// none; Prove proves names in handshakes. Both may be nil.
+	Issued func(i *Issuance, host string) *tls.Certificate
+	Prove  func(hello *tls.ClientHelloInfo) *tls.Certificate
 	// Notify is told of changes of state; it must not wait. May be nil.
 	Notify func(upstream.Change)
 }
@@ -54,6 +59,7 @@ type Live struct {
 		certificates []Certificate
 		passwords    map[string]passwords
 		inUse        []InUse
+		issuance     *Issuance
 	}
 }
 
@@ -83,6 +89,8 @@ type changes struct {
 	passwords    map[string]passwords
 	certificates []Certificate
 	inUse        []InUse
+	issued       []IssuedName
+	issuance     *Issuance
 	challenger   *challenge.Challenger
 	places       []string // paths of databases
 	fleet        *Fleet
@@ -136,6 +144,7 @@ func (l *Live) commit(next *changes) {
 	l.mu.certificates = next.certificates
 	l.mu.passwords = next.passwords
 	l.mu.inUse = next.inUse
+	l.mu.issuance = next.issuance
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)

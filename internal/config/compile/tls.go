@@ -80,9 +80,13 @@ func (e *edgeBuilder) build() *tlsedge.Edge {
 			e.named[h.V] = true
 		}
 	}
+	for _, name := range e.t.ACME {
+		e.named[name.V] = true
+	}
 	for _, s := range e.t.SNI {
 		e.sni(s, own)
 	}
+	e.issued(own)
 	// What a certificate says itself comes behind what the configuration says.
 	if e.t.CertFile.IsSet() {
 		if p := e.load(e.t.CertFile, e.t.KeyFile); p != nil {
@@ -105,7 +109,7 @@ func (e *edgeBuilder) options(tickets *tlsedge.Tickets) tlsedge.Options {
 	o := tlsedge.Options{
 		Protocols:  []string{tlsedge.HTTP1},
 		MinVersion: version(e.t.MinVersion.V), MaxVersion: version(e.t.MaxVersion.V),
-		HandshakeTimeout: e.t.HandshakeTimeout.V, Tickets: tickets, Default: e.sites[e.def], Sites: e.sites,
+		HandshakeTimeout: e.t.HandshakeTimeout.V, Tickets: tickets, Prove: e.prover(), Default: e.sites[e.def], Sites: e.sites,
 		Curves: []tls.CurveID{tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024, tls.X25519, tls.CurveP256, tls.CurveP384},
 	}
 	if len(e.t.KeyExchange) > 0 {

@@ -19,6 +19,7 @@ type Config struct {
 	Security       *Security // nil when not written
 	Access         *Access   // likewise; holds where neither listener nor route has one
 	GeoIP          *GeoIP    // nil when not written
+	ACME           *ACME     // likewise
 
 	unbuilt bool // that of Options
 }
@@ -70,6 +71,10 @@ func topBlock() blockDef {
 			{
 				Name: "geoip", Kind: Opens, Opens: "geoip", Doc: "databases that know where addresses are",
 				slot: optional(func(c *Config) **GeoIP { return &c.GeoIP }),
+			},
+			{
+				Name: "acme", Kind: Opens, Opens: "acme", Doc: "who issues the certificates of listeners",
+				slot: optional(func(c *Config) **ACME { return &c.ACME }),
 			},
 			{
 				Name: "observability", Kind: Opens, Opens: "observability", Doc: "metrics and logs",

@@ -158,7 +158,7 @@ func blockDefs() []blockDef {
 	return slices.Concat(
 		[]blockDef{topBlock(), systemBlock()}, systemParts(),
 		listenerBlocks(), routeBlocks(), retryBlocks(), matchBlocks(), actionBlocks(), upstreamBlocks(), balancingBlocks(),
-		healthBlocks(), breakerBlocks(), queueBlocks(), []blockDef{rateLimitBlock(), storeBlock(), accessBlock(), geoIPBlock()}, limitBlocks(), timeoutBlocks(), policyBlocks(), tlsBlocks(), []blockDef{securityBlock()}, observabilityBlocks(),
+		healthBlocks(), breakerBlocks(), queueBlocks(), []blockDef{rateLimitBlock(), storeBlock(), accessBlock(), geoIPBlock()}, acmeBlocks(), limitBlocks(), timeoutBlocks(), policyBlocks(), tlsBlocks(), []blockDef{securityBlock()}, observabilityBlocks(),
 	)
 }
 

@@ -94,6 +94,7 @@ func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
 	}
 	l.databases()
 	l.d.stores(l.cfg)
+	l.d.issuers(l.cfg)
 	l.accessLists()
 	l.policyFiles()
 	l.d.securities(l.cfg)

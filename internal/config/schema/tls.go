@@ -8,7 +8,8 @@ type TLS struct {
 	CertFile         Value[string]
 	KeyFile          Value[string]
 	CertDir          Value[string]
-	MinVersion       Value[string] // "1.2" or "1.3"
+	ACME             []Value[string] // names whose certificates are issued, in lower case
+	MinVersion       Value[string]   // "1.2" or "1.3"
 	MaxVersion       Value[string]
 	CipherSuites     []Value[string]
 	KeyExchange      []Value[string]
@@ -58,7 +59,7 @@ func tlsBlock() blockDef {
 	return blockDef{
 		name: "tls",
 		doc: "How a listener of `protocol \"https\"` speaks TLS. Files are relative to the file that names them and are read again at each reload. " +
-			"Without `cert-file` the first `sni` block, else the first pair of `cert-dir`, is what clients get that ask for no name or an unknown one. See [tls.md](../tls.md).",
+			"Without `cert-file` the first `sni` block, else the first name of `acme`, else the first pair of `cert-dir`, is what clients get that ask for no name or an unknown one. See [tls.md](../tls.md).",
 		keys: append(tlsFileKeys(), tlsProtocolKeys()...), finish: finishTLS,
 	}
 }
@@ -71,6 +72,11 @@ func tlsFileKeys() []Key {
 			Name: "cert-dir", Kind: Text, check: checkFile,
 			Doc:  "folder of pairs NAME.crt (or .pem, .cer) and NAME.key, used for the names in each certificate; a .pem without a .key holds both",
 			slot: value(func(t *TLS) any { return &t.CertDir }),
+		},
+		{
+			Name: "acme", Kind: Texts, Many: true, check: checkSNI,
+			Doc:  "names whose certificates the authority of the block `acme` issues; until it has, handshakes for them are refused",
+			slot: value(func(t *TLS) any { return &t.ACME }),
 		},
 		{
 			Name: "sni", Kind: Opens, Opens: "sni", Many: true, Doc: "what clients get that ask for certain names",

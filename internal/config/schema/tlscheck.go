@@ -113,8 +113,8 @@ func checkCertField(s string) (problem, hint string) { return checkEditedField(s
 func finishTLS(d *decoder, b any) {
 	t := b.(*TLS)
 	d.certAndKey(t.CertFile, t.KeyFile)
-	if !d.tried(t, "cert-file", "key-file", "cert-dir", "sni") {
-		d.errorAt(t.From, "tls names no certificate").hint("add cert-file and key-file, cert-dir or sni")
+	if !d.tried(t, "cert-file", "key-file", "cert-dir", "sni", "acme") {
+		d.errorAt(t.From, "tls names no certificate").hint("add cert-file and key-file, cert-dir, sni or acme")
 	}
 	if t.MinVersion.V == "1.3" && t.MaxVersion.V == "1.2" {
 		d.errorAt(t.MaxVersion.From, "max-version 1.2 is below min-version 1.3").hint("raise it, or leave it out").related(t.MinVersion.From, "min-version is here")
@@ -180,6 +180,10 @@ func (d *decoder) serverNames(t *TLS) {
 		for _, h := range s.Hostnames {
 			d.unique(seen, h, "server name")
 		}
+	}
+	for i := range t.ACME {
+		t.ACME[i].V = strings.ToLower(t.ACME[i].V)
+		d.unique(seen, t.ACME[i], "server name")
 	}
 }
 

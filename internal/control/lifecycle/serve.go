@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"sentinel/internal/config/compile"
 	"sentinel/internal/config/schema"
+	"sentinel/internal/control/acme"
 	"sentinel/internal/control/admin"
 	"sentinel/internal/control/certs"
 	"sentinel/internal/control/fleet"
@@ -62,6 +64,7 @@ type assembly struct {
 	fleet    *fleet.Keeper
 	whatIf   *whatIfs
 	certs    *certs.Keeper
+	acme     *acme.Keeper
 	events   *event.Log
 	registry *listen.Registry
 }
@@ -80,7 +83,13 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	events := event.New(eventsMax, log)
 	a.events = events
 	a.keeper = targets.New(targets.Options{Clock: clock, Events: events, Log: log})
-	a.live = compile.NewLive(compile.LiveOptions{Clock: clock, Metrics: m, Lookup: a.keeper.Lookup, Notify: a.keeper.Notify})
+	a.acme = acme.New(acme.Options{Record: events.Record, Count: m.Issuance().Count, Log: log})
+	defer a.acme.Close()
+	a.live = compile.NewLive(compile.LiveOptions{
+		Clock: clock, Metrics: m, Lookup: a.keeper.Lookup, Notify: a.keeper.Notify,
+		Issued: func(i *compile.Issuance, host string) *tls.Certificate { return a.acme.Load(accountOf(i), host) },
+		Prove:  a.acme.Prove,
+	})
 	defer a.live.Close()
 	a.keeper.Run(a.live)
 	defer a.keeper.Close()
@@ -93,7 +102,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	a.whatIf = newWhatIfs(clock, demand.New(cells))
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Demand: a.whatIf.record, Bans: &a.bans.table,
+		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
@@ -248,6 +257,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 		a.whatIf.serving.Store(cfg)
 		handOver()
 		a.fleet.Serve(a.live.Fleet())
+		a.issue(cfg)
 		a.Swap(snap)
 		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))

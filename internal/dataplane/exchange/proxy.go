@@ -35,6 +35,10 @@ type Options struct {
 	Demand *demand.Record
 	// Bans are the clients that are kept out; may be nil.
 	Bans *block.Table
+	// Proof returns what an authority wants to read for a token and a host, both as received,
+	// so that it believes that the host is ours (RFC 8555 section 8.3); nothing where it asks
+	// in vain. It may wait. Nil where nobody issues certificates.
+	Proof func(host, token string) []byte
 	// Panicked is told of a panic in an exchange, which costs only that exchange.
 	Panicked func(value any)
 }

@@ -121,6 +121,9 @@ func (x *exchange) serve() error {
 	if k := x.directed(); k != fault.None {
 		return x.fail(k)
 	}
+	if answered, err := x.answerProof(); answered {
+		return err
+	}
 	if k := x.match(); k != fault.None {
 		return x.fail(k)
 	}

@@ -37,6 +37,7 @@ type Snapshot struct {
 	Places    *geo.Database        // nil where no database is configured
 	LogPlaces bool                 // the access log tells where clients are
 	Requests  *queue.Gate          // bounds the requests in progress in the process; nil: nothing does
+	Proofs    bool                 // authorities may ask for proofs of names by HTTP
 	// Challenger gives challenges and takes answers; nil while there was never a need.
 	Challenger *challenge.Challenger
 	// Vouched are the names of all fields by which upstreams are told who a client is by its

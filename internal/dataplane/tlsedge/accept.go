@@ -12,8 +12,9 @@ import (
 	"sentinel/internal/dataplane/netio"
 )
 
-// ErrLeft is a client that left without a byte, as port checks do. It is nobody's failure.
-var ErrLeft = errors.New("client left before its handshake")
+// ErrLeft is a client that wants no more: one that left without a byte, as port checks do, or
+// an authority that has seen the proof of a name. It is nobody's failure.
+var ErrLeft = errors.New("client wants nothing beyond its handshake")
 
 // Accept takes the handshake of a client, at most as long as a handshake may take, and makes
 // the connection a secured one. settled says what is known, of a handshake that has failed as
@@ -32,6 +33,9 @@ func (e *Edge) Accept(nc *netio.Conn) (settled *message.TLS, err error) {
 	}
 	nc.Secure(layer)
 	e.settle(h.settled, layer)
+	if h.settled.Protocol == Proof {
+		return h.settled, ErrLeft
+	}
 	return h.settled, nil
 }
 

@@ -9,6 +9,7 @@ import (
 // Protocols that a client may ask for by ALPN (RFC 7301).
 const (
 	HTTP1 = "http/1.1"
+	Proof = "acme-tls/1" // asks for the proof of a name (RFC 8737), and for nothing after it
 )
 
 // Options are what an Edge is made of. It holds every site, the default one included.
@@ -21,7 +22,10 @@ type Options struct {
 	Curves                 []tls.CurveID // of key exchange
 	HandshakeTimeout       time.Duration
 	Tickets                *Tickets // nil: sessions aren't resumed
-	Default                *Site
+	// Prove returns the certificate that proves a name to an authority; nil for none. It may
+	// wait. Prove itself is nil where names aren't proven so.
+	Prove   func(hello *tls.ClientHelloInfo) *tls.Certificate
+	Default *Site
 	Sites                  []*Site // with their names
 }
 
@@ -35,12 +39,13 @@ type Edge struct {
 	uniform  bool             // one policy holds for all
 	sites    []*Site
 	tickets  *Tickets
+	prove    func(hello *tls.ClientHelloInfo) *tls.Certificate
 }
 
 // New returns an edge. A name that two sites have is the first one's.
 func New(o Options) *Edge {
 	e := &Edge{
-		timeout: o.HandshakeTimeout, def: o.Default, tickets: o.Tickets, uniform: true,
+		timeout: o.HandshakeTimeout, def: o.Default, tickets: o.Tickets, prove: o.Prove, uniform: true,
 		exact: make(map[string]*Site), wildcard: make(map[string]*Site), sites: []*Site{o.Default},
 	}
 	for _, s := range o.Sites {
@@ -85,6 +90,11 @@ func (e *Edge) Uniform() bool { return e.uniform }
 func (e *Edge) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if h, ok := hello.Conn.(*handshake); ok {
 		h.settled.ServerName = hello.ServerName // to tell of, should it fail
+	}
+	if e.prove != nil && len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == Proof {
+		if c := e.prove(hello); c != nil {
+			return &tls.Config{Certificates: []tls.Certificate{*c}, NextProtos: []string{Proof}, SessionTicketsDisabled: true}, nil
+		}
 	}
 	return e.siteOf(hello.ServerName).config, nil
 }

@@ -65,6 +65,7 @@ type Site struct {
 
 // NewSite returns a site. Names are in lower case; "*.example" stands for one label before it.
 // Of several certificates a client gets the first one that it can use, those with RSA keys last.
+// A site without one, such as one whose certificate is still to be issued, refuses handshakes.
 func NewSite(names []string, auth Auth, certs ...*tls.Certificate) *Site {
 	s := &Site{names: names, auth: auth, policy: auth.policy()}
 	s.Replace(certs)
@@ -105,6 +106,9 @@ func (s *Site) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 				return c, nil
 			}
 		}
+	}
+	if len(certs) == 0 {
+		return nil, nil // crypto/tls says unrecognized_name
 	}
 	return certs[0], nil
 }

@@ -23,7 +23,7 @@ const (
 	KindMemory   = "memory"   // memory is short to a stage, or less so
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
 	KindStore    = "store"    // the store that rate limits share is away, or answers again
-	// KindCertificate is a certificate that ends soon or has ended, or changed files of
+	// KindCertificate is a certificate that was issued or not, ends soon or has ended, or changed files of
 	// certificates that were loaded or can't be used.
 	KindCertificate = "certificate"
 )

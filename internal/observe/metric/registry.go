@@ -47,6 +47,7 @@ type Registry struct {
 	process      processState
 	store        Store
 	shadowed     ShadowCounts
+	issuance     Issuance
 	challenges   atomic.Pointer[challenge.Counters]
 	epoch        atomic.Int64 // slice of the sliding window that is being written
 	certificates certificateState

@@ -25,6 +25,7 @@ func configured() *Registry {
 	r.Upstream("a").Target("10.0.0.2:8080")
 	r.SetMaxConnections(10000)
 	r.Store().SetConfigured(true)
+	r.Issuance().SetConfigured(true)
 	r.ConfigLoaded(time.Unix(1_800_000_000, 0), 1)
 	return r
 }
