@@ -68,8 +68,11 @@ func TestWhatIf(t *testing.T) {
 	second := p.dial()
 	second.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	bounds := []admin.WhatIfBound{
-		{Key: "max-connections", Limit: 1}, {Key: "max-connections", Limit: 1, Listener: "l"},
-		{Key: "max-connections-per-client", Limit: 1}, {Key: "max-concurrent-requests", Limit: 1}, {Key: "max-body-size", Limit: 1},
+		{Key: "max-connections", Limit: 1},
+		{Key: "max-connections", Limit: 1, Listener: "l"},
+		{Key: "max-connections-per-client", Limit: 1},
+		{Key: "max-concurrent-requests", Limit: 1},
+		{Key: "max-body-size", Limit: 1},
 	}
 	eventually(t, "connections are counted", func() bool {
 		got := ask(nil, false, bounds...).Connections

@@ -41,7 +41,7 @@ func (k *Keeper) back() {
 		k.countFallbacks()
 	}
 	k.told = false
-	k.opt.Events.Emit(event.Event{Kind: event.KindStore, From: from, To: "up", Cause: "it answers", Detail: strconv.Itoa(k.proxies) + " proxies count together"})
+	k.opt.Events.Emit(event.Event{Kind: event.KindStore, From: from, To: "up", Cause: "it answers", Detail: "proxies that count together: " + strconv.Itoa(k.proxies)})
 	k.confine()
 }
 

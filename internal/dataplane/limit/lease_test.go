@@ -74,8 +74,13 @@ func (f *fleet) run(d, every time.Duration, rates []float64) (allowed []int, alo
 func TestFleetTotal(t *testing.T) {
 	const d = 10 * time.Second
 	for _, r := range []Rule{
-		{Requests: 5}, {Requests: 5, Burst: 1}, {Requests: 5, Burst: 20},
-		{Requests: 100}, {Requests: 100, Burst: 10}, {Requests: 1000, Burst: 200}, {Requests: 60, Per: time.Minute, Burst: 10},
+		{Requests: 5},
+		{Requests: 5, Burst: 1},
+		{Requests: 5, Burst: 20},
+		{Requests: 100},
+		{Requests: 100, Burst: 10},
+		{Requests: 1000, Burst: 200},
+		{Requests: 60, Per: time.Minute, Burst: 10},
 	} {
 		for _, load := range [][]float64{{1, 1, 1}, {3, 0.1, 0.1}, {2, 0, 0}, {0.9, 0.6, 0.05}, {0.2, 0.2, 0.2}} {
 			name := fmt.Sprintf("%d per %v, burst %d, load %v", r.Requests, r.filled().Per, r.filled().Burst, load)
