@@ -38,6 +38,7 @@ type transport struct {
 	parting       bool // Close is under way: a write may not wait
 	// unseen is true when bytes have been handed out and the end that came with them has not.
 	unseen bool
+	probe  [1]byte // what Alive finds, which makes the connection useless
 }
 
 // Read implements net.Conn.

@@ -55,12 +55,11 @@ func (c *Conn) Alive() bool {
 	if c.beneath != nil && c.beneath.unseen {
 		return false
 	}
-	n, e := peek(c.fd)
-	if n > 0 && c.layer != nil { // bytes of the layer's own, such as tickets, are no answer
-		var b [1]byte
-		_, err := c.tryLayer(b[:])
+	if c.layer != nil { // bytes of the layer's own, such as tickets, are no answer; it may hold others
+		_, err := c.tryLayer(c.beneath.probe[:])
 		return err == ErrAgain
 	}
+	n, e := peek(c.fd)
 	return n < 0 && e == syscall.EAGAIN
 }
 
