@@ -47,15 +47,18 @@ type Chain []*x509.Certificate
 // Find returns the defects of a chain in a role at a time. host is who it is shown for: a name,
 // a wildcard such as "*.example.com", an address, or "" where that doesn't matter.
 func Find(c Chain, role Role, host string, now time.Time) Defect {
-	if role == Authority {
-		return findAuthorities(c, now)
+	found := Lasting(c, role) | Passing(c, role, now)
+	if role != Authority && host != "" && !Covers(c[0], host) {
+		found |= WrongName
 	}
-	var found Defect
-	for i, cert := range c {
-		if i > 0 && selfSigned(cert) {
-			break // a root: who has it doesn't look at the one that is sent
-		}
-		found |= inTime(cert, now)
+	return found
+}
+
+// Lasting returns the defects that no time mends and no host explains. It checks signatures,
+// which takes a while.
+func Lasting(c Chain, role Role) (found Defect) {
+	if role == Authority {
+		return None
 	}
 	for i := range c[1:] {
 		if c[i].CheckSignatureFrom(c[i+1]) != nil {
@@ -65,11 +68,25 @@ func Find(c Chain, role Role, host string, now time.Time) Defect {
 	if !fit(c[0], role) {
 		found |= WrongUse
 	}
-	if host != "" && !Covers(c[0], host) {
-		found |= WrongName
+	return found
+}
+
+// Passing returns the defects of time.
+func Passing(c Chain, role Role, now time.Time) (found Defect) {
+	if role == Authority {
+		return findAuthorities(c, now)
+	}
+	for i, cert := range c {
+		if i > 0 && selfSigned(cert) {
+			break // a root: who has it doesn't look at the one that is sent
+		}
+		found |= inTime(cert, now)
 	}
 	return found
 }
+
+// Same reports whether two chains are of the same certificates.
+func Same(a, b Chain) bool { return slices.EqualFunc(a, b, (*x509.Certificate).Equal) }
 
 // findAuthorities finds a defect only where nothing in the file is of use: roots that have
 // expired stand beside others in many bundles.

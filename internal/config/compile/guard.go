@@ -17,10 +17,19 @@ func (b *builder) guard() {
 	b.live.mu.Lock()
 	before := b.live.mu.inUse
 	b.live.mu.Unlock()
-	g := &guarding{
-		builder: b, now: time.Now(), before: shown(before), next: shown(b.next.inUse),
-		alone: make(map[*InUse]certguard.Defect), told: make(map[string]bool),
+	known := make(map[string]*InUse, len(before))
+	for i := range before {
+		known[before[i].key()] = &before[i]
 	}
+	for i := range b.next.inUse {
+		u := &b.next.inUse[i]
+		if old := known[u.key()]; old != nil && certguard.Same(u.Chain, old.Chain) {
+			u.lasting = old.lasting
+		} else {
+			u.lasting = certguard.Lasting(u.Chain, u.Role)
+		}
+	}
+	g := &guarding{builder: b, now: time.Now(), before: shown(before), next: shown(b.next.inUse), found: make(map[*InUse]finding)}
 	for _, l := range b.cfg.Listeners {
 		if l.TLS != nil {
 			g.listener(l.Name.V)
@@ -35,6 +44,11 @@ func (b *builder) guard() {
 		k := slices.IndexFunc(before, same)
 		g.judge(u, "", k >= 0 && g.find(&before[k], "") == certguard.None)
 	}
+	for i := range b.next.inUse {
+		if f, found := g.found[&b.next.inUse[i]]; found {
+			g.tell(&b.next.inUse[i], f)
+		}
+	}
 }
 
 // guarding is one run of guard.
@@ -43,17 +57,19 @@ type guarding struct {
 	now    time.Time
 	before map[string]*showcase // by listener
 	next   map[string]*showcase
-	alone  map[*InUse]certguard.Defect // found so far, names aside
-	told   map[string]bool             // files that something was said of
+	found  map[*InUse]finding
 }
 
-// find is certguard.Find, which looks at signatures once for all hosts.
+// finding is what is said of a certificate.
+type finding struct {
+	defects certguard.Defect
+	host    string
+	refused bool // the one in use has none
+}
+
+// find is certguard.Find by what lasts.
 func (g *guarding) find(u *InUse, host string) certguard.Defect {
-	d, known := g.alone[u]
-	if !known {
-		d = certguard.Find(u.Chain, u.Role, "", g.now)
-		g.alone[u] = d
-	}
+	d := u.lasting | certguard.Passing(u.Chain, u.Role, g.now)
 	if host != "" && !certguard.Covers(u.Chain[0], host) {
 		d |= certguard.WrongName
 	}
@@ -136,22 +152,25 @@ func (g *guarding) hosts(s *showcase) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// judge refuses a certificate with a defect where good says that the one in use has none,
-// and else warns of it, once for each file.
+// judge finds what is wrong with a certificate for a host; good says that nothing is with the
+// one in use. One that is refused for any host is refused.
 func (g *guarding) judge(u *InUse, host string, good bool) {
 	d := g.find(u, host)
-	if d == certguard.None || g.told[u.key()] {
-		return
+	if old, found := g.found[u]; d != certguard.None && (!found || good && !old.refused) {
+		g.found[u] = finding{d, host, good}
 	}
-	g.told[u.key()] = true
+}
+
+// tell refuses a certificate or warns of it.
+func (g *guarding) tell(u *InUse, f finding) {
 	what := "the certificate in " + u.File
 	if u.Role == certguard.Authority {
 		what = "no certificate of an authority in " + u.File + " is of use: the first"
 	}
-	why := strings.Replace(certguard.Describe(u.Chain, d, host, g.now), "it ", "", 1)
+	why := strings.Replace(certguard.Describe(u.Chain, f.defects, f.host, g.now), "it ", "", 1)
 	diag := kdl.Warningf(u.At.File, u.At.Span, "%s %s", what, why)
 	diag.Hint = "look at it: openssl x509 -noout -text -in " + u.File
-	if good {
+	if f.refused {
 		diag = kdl.Errorf(u.At.File, u.At.Span, "%s %s; the one in use has no such fault, so it stays", what, why)
 		diag.Hint = "put a certificate in place that clients can believe; a start, unlike a reload, takes this one with a warning"
 	}

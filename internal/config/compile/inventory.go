@@ -28,6 +28,8 @@ type InUse struct {
 	File, KeyFile string // KeyFile is empty for authorities and what was issued
 	Chain         certguard.Chain
 	At            schema.Origin // where the configuration names the file, or its folder
+
+	lasting certguard.Defect // found once, since that takes a while
 }
 
 // key tells apart what is in use.

@@ -252,7 +252,6 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 	}
 	keep, forget := a.keeper.Prepare(cfg)
 	return func() {
-		watch()
 		a.bans.serves(cfg)
 		a.whatIf.serving.Store(cfg)
 		handOver()
@@ -262,6 +261,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))
 		useLogs()
+		watch() // it tells, by the logs, of what serves
 	}, func() { forget(); dropLogs() }, nil
 }
 
