@@ -124,9 +124,9 @@ func TestLoadRevoked(t *testing.T) {
 	for file, says := range map[string]string{
 		stranger.Revoke(t, filepath.Join(dir, "strange"), now.Add(time.Hour)): "signed by nobody",
 		ca.Revoke(t, filepath.Join(dir, "late"), now.Add(-time.Hour)):         "ended at",
-		write(t, dir, "empty", nil):                                          "can't be parsed",
-		write(t, dir, "pem", ca.PEM()):                                       "holds no list",
-		filepath.Join(dir, "none"):                                           "can't be read",
+		write(t, dir, "empty", nil):                                           "can't be parsed",
+		write(t, dir, "pem", ca.PEM()):                                        "holds no list",
+		filepath.Join(dir, "none"):                                            "can't be read",
 	} {
 		if _, p := LoadRevoked(file, ca.Chain(), now); p == nil || !strings.Contains(p.Message, says) {
 			t.Errorf("LoadRevoked(%s) = %v, want %q", file, p, says)

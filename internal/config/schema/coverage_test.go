@@ -97,7 +97,6 @@ func TestPendingKeysAreRefused(t *testing.T) {
 		"": "KEY\n", "listener": `listeners { listener "l" { address ":80"; KEY } }`, "route": `routes { route "r" { upstream "u"; KEY } }`,
 		"upstream": `upstreams { upstream "u" { target "h:1"; KEY } }`, "policies": `policies { KEY }`,
 		"target": `upstreams { upstream "u" { target { KEY } } }`, "system": `system { KEY }`,
-		"tls":          `listeners { listener "l" { address ":80"; protocol "https"; tls { cert-file "c"; key-file "k"; KEY } } }`,
 		"retry-policy": `routes { route "r" { upstream "u"; retry-policy { KEY } } }`,
 	}
 	n := 0

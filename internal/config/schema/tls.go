@@ -132,7 +132,7 @@ func tlsProtocolKeys() []Key {
 			Doc: "how long a handshake may take", slot: value(func(t *TLS) any { return &t.HandshakeTimeout }),
 		},
 		{
-			Name: "ocsp-staple", Kind: Bool, Pending: true,
+			Name: "ocsp-staple", Kind: Bool, Default: "#true",
 			Doc:  "where a certificate names a responder, fetch its answer beside the traffic and show it to clients",
 			slot: value(func(t *TLS) any { return &t.OCSPStaple }),
 		},

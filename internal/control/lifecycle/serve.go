@@ -22,6 +22,7 @@ import (
 	"sentinel/internal/control/certs"
 	"sentinel/internal/control/fleet"
 	"sentinel/internal/control/memory"
+	"sentinel/internal/control/staple"
 	"sentinel/internal/control/targets"
 	"sentinel/internal/dataplane/exchange"
 	"sentinel/internal/dataplane/fault"
@@ -65,6 +66,7 @@ type assembly struct {
 	whatIf   *whatIfs
 	certs    *certs.Keeper
 	acme     *acme.Keeper
+	staples  *staple.Keeper
 	events   *event.Log
 	registry *listen.Registry
 }
@@ -100,6 +102,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	a.fleet.Run()
 	defer a.fleet.Close()
 	a.whatIf = newWhatIfs(clock, demand.New(cells))
+	a.staples = staple.New(staple.Options{Certificates: a.live.Certificates, Log: log})
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
 		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
@@ -128,6 +131,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	go a.whatIf.run(ctx)
 	go guard.Run(ctx)
 	go a.certs.Run(ctx)
+	go a.staples.Run(ctx)
 	return p.Run(ctx)
 }
 
@@ -257,6 +261,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 		handOver()
 		a.fleet.Serve(a.live.Fleet())
 		a.issue(cfg)
+		a.staples.Changed()
 		a.Swap(snap)
 		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))

@@ -89,6 +89,25 @@ func (s *Site) Replace(certs []*tls.Certificate) {
 	s.certs.Store(&certs)
 }
 
+// Staple has the status of a certificate shown with it (RFC 6066 section 8); nil for none. It
+// does nothing when the certificate isn't in use any more.
+func (s *Site) Staple(leaf *x509.Certificate, status []byte) {
+	for {
+		old := s.certs.Load()
+		i := slices.IndexFunc(*old, func(c *tls.Certificate) bool { return c.Leaf.Equal(leaf) })
+		if i < 0 || bytes.Equal((*old)[i].OCSPStaple, status) {
+			return
+		}
+		c := *(*old)[i]
+		c.OCSPStaple = status
+		next := slices.Clone(*old)
+		next[i] = &c
+		if s.certs.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
 // rank puts keys that are slow to sign with behind others.
 func rank(c *tls.Certificate) int {
 	if _, slow := c.PrivateKey.(*rsa.PrivateKey); slow {

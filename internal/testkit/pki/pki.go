@@ -22,6 +22,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ocsp"
 )
 
 // Authority signs certificates.
@@ -145,6 +147,18 @@ func (a *Authority) Revoke(tb testing.TB, path string, until time.Time, revoked 
 		tb.Fatal(err)
 	}
 	return WriteFile(tb, path, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
+}
+
+// Respond returns what a responder of the authority says of a certificate until then: status is
+// that of package ocsp.
+func (a *Authority) Respond(tb testing.TB, serial *big.Int, status int, until time.Time) []byte {
+	tb.Helper()
+	said := ocsp.Response{Status: status, SerialNumber: serial, ThisUpdate: until.Add(-24 * time.Hour), NextUpdate: until, RevokedAt: time.Now()}
+	der, err := ocsp.CreateResponse(a.Cert, a.Cert, said, a.key)
+	if err != nil {
+		tb.Error(err)
+	}
+	return der
 }
 
 // PEM returns the certificate of the authority.
