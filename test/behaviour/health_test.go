@@ -2,6 +2,7 @@ package behaviour
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -121,8 +122,8 @@ func (p *proxy) visit() (rawclient.Response, error) {
 }
 
 // grpcHealth serves the health service of gRPC: what is called "good" is well when it is
-// asked for by the host "h.example".
-func grpcHealth(t *testing.T) string {
+// asked for by the host "h.example", over TLS where secure isn't nil.
+func grpcHealth(t *testing.T, secure *tls.Config) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -137,11 +138,17 @@ func grpcHealth(t *testing.T) string {
 		w.Write([]byte{0, 0, 0, 0, 2, 8, status})
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 	})}
-	s.Protocols.SetUnencryptedHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(secure == nil)
+	s.Protocols.SetHTTP2(secure != nil)
+	s.TLSConfig = secure
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Serve(l)
+		if secure != nil {
+			s.ServeTLS(l, "", "")
+		} else {
+			s.Serve(l)
+		}
 	}()
 	t.Cleanup(func() {
 		s.Close()
@@ -182,7 +189,7 @@ func TestHealthChecks(t *testing.T) {
 	named := answersIf(t, func(r origin.Request) bool { return r.Fields.Get("Host") == "h.example" })
 	head := answersIf(t, func(r origin.Request) bool { return r.Method == "HEAD" })
 	good, bad, part := answers(t, 200, "all is fine"), answers(t, 500, "fine"), answers(t, 206, "")
-	calls := grpcHealth(t)
+	calls := grpcHealth(t, nil)
 	checks := []struct{ target, words, want string }{
 		{good, ``, "healthy"},
 		{bad, ``, "unhealthy"},

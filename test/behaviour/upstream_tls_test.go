@@ -335,3 +335,17 @@ upstreams { upstream "u" { target %q; target %q; health-check { type %q; unhealt
 		}
 	}
 }
+
+// TestUpstreamTLSHealthGRPC checks the same of calls.
+func TestUpstreamTLSHealthGRPC(t *testing.T) {
+	ca := pki.New(t, "ca")
+	file := ca.Write(t, t.TempDir(), "ca")
+	target := grpcHealth(t, serverConfig(ca.Issue(t, pki.Server("backend.example"))))
+	for name, want := range map[string]string{"backend.example": "healthy", "frontend.example": "unhealthy"} {
+		p := start(t, "", fmt.Sprintf(`routes { route "r" { upstream "u" } }
+upstreams { upstream "u" { target %q; tls { ca-cert %q; sni %q }
+	health-check { type "grpc" { service "good"; host "h.example" }; unhealthy-threshold 1; interval-secs 0.1 } } }`, target, file, name))
+		p.awaitState("u", target, want)
+		p.Stop()
+	}
+}
