@@ -376,6 +376,7 @@ var beyondFull = map[string]bool{
 	"geoip":            true, // geoip.kdl
 	"rate-limit-store": true, // fleet.kdl
 	"acme":             true, // acme.kdl
+	"route.grpc-web":   true, // grpc.kdl
 	"listener.tls":     true, // tls.kdl
 	"access":           true, "listener.access": true, "route.access": true,
 	// access-control.kdl shows these

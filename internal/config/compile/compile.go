@@ -210,7 +210,7 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	for _, token := range r.AllowUpgrade {
 		sr.Upgrades = append(sr.Upgrades, strings.ToLower(token.V))
 	}
-	sr.Trailers = r.AllowTrailers.V
+	sr.Trailers, sr.GRPCWeb = r.AllowTrailers.V, r.GRPCWeb.V
 	sr.Access = b.accessList(r.Access)
 	sr.Retry = retryPolicy(&r.Retry)
 	sr.Priority = priority(r.QueuePriority.V)

@@ -21,6 +21,7 @@ type Route struct {
 	Mirror        *Mirror       // nil when not written
 	AllowUpgrade  []Value[string]
 	AllowTrailers Value[bool]
+	GRPCWeb       Value[bool]
 	RateLimits    []*RateLimit // none: those of the listener hold
 	Security      *Security    // nil when not written
 	Access        *Access      // nil: that of the listener holds
@@ -78,6 +79,11 @@ func routeKeys() []Key {
 			Name: "allow-upgrade", Kind: Texts, Many: true, Words: []string{"websocket"},
 			Doc:  "protocols that a client may upgrade to; none without this key",
 			slot: value(func(r *Route) any { return &r.AllowUpgrade }),
+		},
+		{
+			Name: "grpc-web", Kind: Bool,
+			Doc:  "translate calls of gRPC-Web, as browsers make them, into calls of gRPC for the upstream; see [grpc.md](../grpc.md)",
+			slot: value(func(r *Route) any { return &r.GRPCWeb }),
 		},
 		{
 			Name: "allow-trailers", Kind: Bool, Doc: "pass trailer fields on, both ways, instead of dropping them",
@@ -187,6 +193,7 @@ func (d *decoder) refuseIdle(r *Route, action string) {
 		{"queue-priority", r.QueuePriority.From},
 		{"allow-upgrade", upgrade},
 		{"allow-trailers", r.AllowTrailers.From},
+		{"grpc-web", r.GRPCWeb.From},
 		{"timeouts", r.Timeouts.From},
 		{"request-headers", r.Policies.RequestHeaders.From},
 	} {

@@ -19,6 +19,9 @@ func (x *exchange) fail(k fault.Kind) error {
 		x.status = row.Status
 		return k
 	}
+	if x.grpc {
+		return x.failCall(k)
+	}
 	form := fault.FormText
 	if i := x.req.Head.Find(message.FieldAccept); i >= 0 {
 		form = fault.FormOf(x.req.Head.FieldValue(i))

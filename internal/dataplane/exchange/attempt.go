@@ -202,7 +202,7 @@ func (x *exchange) outgoingHead(f message.Framing, length int64) *message.Outgoi
 		h.Extra = append(h.Extra, '\r', '\n')
 	}
 	x.outgoing = message.Outgoing{
-		Head: h, Path: x.path, Query: h.Bytes(h.Query), Upgrade: x.upgradeToken(), WantsTrailers: x.route.Trailers,
+		Head: h, Path: x.path, Query: h.Bytes(h.Query), Upgrade: x.upgradeToken(), WantsTrailers: x.passesTrailers(),
 		Framing: f, Length: length, Scratch: x.outgoing.Scratch,
 	}
 	return &x.outgoing
@@ -247,7 +247,7 @@ func (x *exchange) sendStreaming() error {
 // duplex reports whether content goes on to be sent while the response is relayed: both sides
 // must be able to.
 func (x *exchange) duplex() bool {
-	_, ok := x.w.(message.Duplex)
+	_, ok := x.engine().(message.Duplex)
 	return ok && x.conn.Duplex()
 }
 

@@ -179,6 +179,7 @@ func (x *exchange) setDeadline() {
 	if hard {
 		x.req.ContentBy = x.deadline
 	}
+	x.limitCall()
 }
 
 // contentDeadline is when a wait for content ends that may be silent for so long.

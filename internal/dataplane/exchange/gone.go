@@ -14,7 +14,7 @@ import (
 
 // Gone implements queue.Watched.
 func (x *exchange) Gone() bool {
-	if d, ok := x.w.(message.Departing); ok {
+	if d, ok := x.engine().(message.Departing); ok {
 		return d.Gone()
 	}
 	c := x.peer()
@@ -23,7 +23,7 @@ func (x *exchange) Gone() bool {
 
 // peer is the connection of the client; nil where it can't be looked at.
 func (x *exchange) peer() *netio.Conn {
-	if w, ok := x.w.(message.Watched); ok {
+	if w, ok := x.engine().(message.Watched); ok {
 		return w.Peer()
 	}
 	return nil
@@ -32,7 +32,7 @@ func (x *exchange) peer() *netio.Conn {
 // watch has waits for an upstream end when the client has gone: at once where the client
 // tells, else when it is found to have closed its connection.
 func (x *exchange) watch(c *transport.Conn, now time.Duration) {
-	if d, ok := x.w.(message.Departing); ok {
+	if d, ok := x.engine().(message.Departing); ok {
 		if x.interruptTries == nil {
 			x.interruptTries = func() {
 				x.conn.Interrupt()
@@ -54,7 +54,7 @@ func (x *exchange) watch(c *transport.Conn, now time.Duration) {
 func (x *exchange) unwatch() {
 	if x.watched {
 		x.watched = false
-		x.w.(message.Departing).OnGone(nil)
+		x.engine().(message.Departing).OnGone(nil)
 	}
 }
 

@@ -113,7 +113,7 @@ func (x *exchange) endContent(content []byte) error {
 
 // responseTrailers returns the trailers of the response that go to the client.
 func (x *exchange) responseTrailers() []byte {
-	if !x.route.Trailers {
+	if !x.passesTrailers() {
 		return nil
 	}
 	return x.conn.Trailers()
@@ -122,7 +122,7 @@ func (x *exchange) responseTrailers() []byte {
 // requestTrailers returns the trailers of the request that go upstream, once its content
 // has been read.
 func (x *exchange) requestTrailers() []byte {
-	if t, ok := x.req.Content.(message.Trailered); ok && x.route.Trailers {
+	if t, ok := x.req.Content.(message.Trailered); ok && x.passesTrailers() {
 		return filter.StripLines(x.believed(t.Trailers()), x.s.Reserved)
 	}
 	return nil

@@ -50,6 +50,7 @@ func (x *exchange) address() {
 	x.addForwarded()
 	x.addCertificate()
 	h.Add(x.s.Identity.RequestIDField, x.id)
+	x.addCallType()
 	h.Extra = append(h.Extra, x.buffer.identity...)
 	if x.route.RequestEdits != nil {
 		x.fillVars()

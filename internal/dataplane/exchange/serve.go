@@ -34,6 +34,7 @@ type exchange struct {
 	facts          challenge.Facts // filled by gatherFacts
 	local          message.Head    // of answers made here
 	entry          accesslog.Entry // cleared by finish
+	web            web             // cleared by restore
 	// credentials are parsed before they are read.
 	credentials auth.Credentials
 	buffer      struct {
@@ -51,6 +52,7 @@ type request struct {
 	w   message.Responder
 
 	trusted    bool
+	grpc       bool       // it is a call of gRPC
 	client     netip.Addr // behind trusted proxies
 	clientText []byte
 	place      geo.Place // of client, once it is located
@@ -130,6 +132,7 @@ func (x *exchange) serve() error {
 	if x.reserved {
 		return x.answerReserved()
 	}
+	x.translate()
 	if k := x.admit(); k == fault.ChallengeFailed {
 		return x.sendChallenge()
 	} else if k != fault.None {
@@ -180,6 +183,7 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 	}
 	x.identify()
 	x.identifyClient()
+	x.grpc = isGRPC(&r.Head)
 	return x
 }
 
@@ -188,6 +192,7 @@ func (x *exchange) free() {
 	x.settle(x.fault)
 	x.leave()
 	x.uncount()
+	x.web.restore(x.req)
 	x.request = request{}
 	x.outgoing = message.Outgoing{Scratch: x.outgoing.Scratch}
 	exchanges.Put(x)

@@ -156,6 +156,7 @@ type Route struct {
 	// SecurityFields are on all of its responses; nil for nothing.
 	SecurityFields *filter.Security
 
+	GRPCWeb  bool // calls of gRPC-Web become calls of gRPC
 	Trailers bool // trailer fields are passed on, both ways
 
 	// Probes that this route itself answers because it matches their path exactly.

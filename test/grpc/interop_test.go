@@ -1,0 +1,107 @@
+// Package grpc tests calls of gRPC through the proxy with the interoperability programs of
+// grpc-go as client and server.
+package grpc
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	testproxy "sentinel/internal/testkit/proxy"
+)
+
+// patience bounds one case, and every wait.
+const patience = 30 * time.Second
+
+// programs is the folder of the client and the server, built once by TestMain.
+var programs string
+
+func TestMain(m *testing.M) {
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "sentinel-grpc-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	programs = dir
+	for _, name := range []string{"client", "server"} {
+		build := exec.Command("go", "build", "-modfile=tools/grpc/go.mod", "-o", filepath.Join(dir, name), "google.golang.org/grpc/interop/"+name)
+		build.Dir = filepath.Join("..", "..")
+		if out, err := build.CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("go build %s: %w\n%s", name, err, out)
+		}
+	}
+	return m.Run(), nil
+}
+
+var cases = []string{
+	"empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream", "custom_metadata",
+	"status_code_and_message", "special_status_message", "unimplemented_method", "unimplemented_service",
+	"cancel_after_begin", "cancel_after_first_response", "timeout_on_sleeping_server",
+}
+
+func TestInterop(t *testing.T) {
+	server := startServer(t)
+	p := testproxy.Start(t, fmt.Sprintf(`
+listeners { listener "l" { address "127.0.0.1:0"; http2 { h2c #true } } }
+routes { route "calls" { upstream "u" } }
+upstreams { upstream "u" { target %q; protocol "h2c" } }
+`, server))
+	host, port, _ := net.SplitHostPort(p.Addr("l"))
+	for _, name := range cases {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			out, err := exec.CommandContext(ctx, filepath.Join(programs, "client"), "-server_host", host, "-server_port", port, "-test_case", name).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	if m := p.Metrics(); !strings.Contains(m, `sentinel_requests_total{code="200",route="calls",status="2xx"}`) {
+		t.Error("no call is counted")
+	}
+}
+
+// startServer starts the server of the cases and returns its address.
+func startServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close() // the program takes a port, not a listener
+	_, port, _ := net.SplitHostPort(address)
+	cmd := exec.Command(filepath.Join(programs, "server"), "-port", port)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			return address
+		}
+	}
+	t.Fatal("the server doesn't listen")
+	return ""
+}
