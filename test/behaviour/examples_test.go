@@ -138,9 +138,18 @@ var examples = map[string][]promise{
 		{request: "GET /staging/x\nX-User: root\nAuthorization: Basic YW5uOnNlc2FtZQ==", status: 200, has: []string{"X-User: ann\r\n"}, lacks: []string{"root", "Authorization"}},
 		{request: "OPTIONS /api/x\nOrigin: https://app.example.com\nAccess-Control-Request-Method: PUT", status: 204, has: []string{"Access-Control-Allow-Origin: https://app.example.com\r\n"}},
 		{request: "GET /api/x\nOrigin: https://evil.example", status: 200, has: []string{"Content-Security-Policy: default-src 'none'"}, lacks: []string{"Access-Control-Allow-Origin"}},
+		{request: "GET /orders/1\nX-User: root", status: 401, has: []string{"WWW-Authenticate: Bearer realm=\"restricted\"\r\n"}},
+		{request: "GET /orders/1\nX-User: root\nAuthorization: Bearer " + exampleToken, status: 200, has: []string{"X-User: ann\r\n"}, lacks: []string{"root", "Authorization"}},
+		{request: "GET /orders/1\nAuthorization: Bearer " + exampleToken + "A", status: 401, has: []string{"invalid_token"}},
+		{request: "GET /pages/1\nX-User: root", status: 200, has: []string{"origin 9000\nGET /pages/1 "}, lacks: []string{"root"}},
+		{request: "GET /trial/1", status: 200, has: []string{"origin 9000\n"}},
 		{request: "GET /x", status: 200, has: []string{"X-Content-Type-Options: nosniff\r\n"}},
 	},
 }
+
+// exampleToken is ann's, with the scope "orders" and until 2100, by the key in access-control.jwks.
+const exampleToken = "eyJhbGciOiJFZERTQSIsImtpZCI6ImV4YW1wbGUiLCJ0eXAiOiJKV1QifQ.eyJhdWQiOiJzaG9wIiwiZXhwIjo0MTAyNDQ0ODAwLCJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwic2NvcGUiOiJvcmRlcnMiLCJzdWIiOiJhbm4ifQ." +
+	"e1wcoOYSk3sNj-LBQP3JoHmk093Na98FGOro-3svkOqBlnulLHaAHpU5S18IGjo6gU2cpZrcE9UStdOBGYJQBg"
 
 // furtherPromises are those that aren't about one response.
 var furtherPromises = map[string]func(running){
@@ -380,7 +389,7 @@ var beyondFull = map[string]bool{
 	"listener.tls":     true, // tls.kdl
 	"access":           true, "listener.access": true, "route.access": true,
 	// access-control.kdl shows these
-	"policies.basic-auth": true, "policies.cors": true, "policies.security-headers": true,
+	"policies.basic-auth": true, "policies.jwt-auth": true, "policies.forward-auth": true, "policies.cors": true, "policies.security-headers": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,
 }
 

@@ -45,7 +45,7 @@ func (b *builder) rateLimit(r *schema.RateLimit) *snapshot.RateLimit {
 	table := b.live.table(b.next, id, counters{keys: keys, rule: rule, shared: fleet != nil})
 	l := &snapshot.RateLimit{
 		Name: r.Name.V, Key: key, Seed: seed, Policy: limit.AppendPolicy(nil, rule), Table: table, Metrics: b.live.opt.Metrics.Limit(r.Name.V, r.Scope),
-		LogOnly: r.Action.V == "log", Shadow: r.Mode.V == "shadow",
+		LogOnly: r.Action.V == "log", Shadow: r.Mode.V == "shadow", Named: key.NeedsIdentity(),
 	}
 	if r.Action.V == "delay" {
 		l.Patience = time.Second

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sentinel/internal/dataplane/auth"
 	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/netio"
@@ -60,6 +61,7 @@ type Live struct {
 		passwords    map[string]passwords
 		inUse        []InUse
 		issuance     *Issuance
+		feeds        map[string]*auth.Feed // by URL
 	}
 }
 
@@ -87,6 +89,7 @@ type changes struct {
 	tables       map[string]counters
 	requests     map[string]inProgress
 	passwords    map[string]passwords
+	feeds        map[string]*auth.Feed
 	certificates []Certificate
 	inUse        []InUse
 	issued       []IssuedName
@@ -101,7 +104,7 @@ type changes struct {
 func newChanges() *changes {
 	return &changes{
 		shared: make(map[string]*upstream.Shared), failovers: make(map[string]*upstream.Failover),
-		fallbacks: make(map[string][]string), tables: make(map[string]counters), requests: make(map[string]inProgress), passwords: make(map[string]passwords),
+		fallbacks: make(map[string][]string), tables: make(map[string]counters), requests: make(map[string]inProgress), passwords: make(map[string]passwords), feeds: make(map[string]*auth.Feed),
 	}
 }
 
@@ -145,6 +148,7 @@ func (l *Live) commit(next *changes) {
 	l.mu.passwords = next.passwords
 	l.mu.inUse = next.inUse
 	l.mu.issuance = next.issuance
+	l.mu.feeds = next.feeds
 	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)

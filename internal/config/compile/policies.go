@@ -30,6 +30,8 @@ const (
 // routes.
 type policies struct {
 	basic    map[*schema.BasicAuth]*snapshot.BasicAuth
+	jwt      map[*schema.JWTAuth]*snapshot.JWTAuth
+	forward  map[*schema.ForwardAuth]*snapshot.ForwardAuth
 	cors     map[*schema.CORS]*cors.Policy
 	security map[*schema.SecurityHeaders]*filter.Security
 	reserved map[string]bool
@@ -37,7 +39,7 @@ type policies struct {
 
 func newPolicies() policies {
 	return policies{
-		make(map[*schema.BasicAuth]*snapshot.BasicAuth), make(map[*schema.CORS]*cors.Policy),
+		make(map[*schema.BasicAuth]*snapshot.BasicAuth), make(map[*schema.JWTAuth]*snapshot.JWTAuth), make(map[*schema.ForwardAuth]*snapshot.ForwardAuth), make(map[*schema.CORS]*cors.Policy),
 		make(map[*schema.SecurityHeaders]*filter.Security), make(map[string]bool),
 	}
 }
@@ -66,8 +68,9 @@ func (b *builder) addPolicies() {
 		sp := snapshot.Policies{
 			CORS:  once(b.policies.cors, p.CORS, corsPolicy),
 			Basic: once(b.policies.basic, p.BasicAuth, b.basicAuth),
+			JWT:   once(b.policies.jwt, p.JWTAuth, b.jwtAuth), Forward: once(b.policies.forward, p.ForwardAuth, b.forwardAuth),
 		}
-		for policy, has := range map[metric.Policy]bool{metric.CORS: sp.CORS != nil, metric.BasicAuth: sp.Basic != nil} {
+		for policy, has := range map[metric.Policy]bool{metric.CORS: sp.CORS != nil, metric.BasicAuth: sp.Basic != nil, metric.JWTAuth: sp.JWT != nil, metric.ForwardAuth: sp.Forward != nil} {
 			if has {
 				sr.Metrics.HasPolicy(policy)
 			}

@@ -190,10 +190,11 @@ func checkStickyKey(s string) (problem, hint string) {
 func checkLimitKey(s string) (problem, hint string) {
 	kind, name, _ := strings.Cut(s, ":")
 	switch {
-	case slices.Contains([]string{"client_ip", "path", "route", "host", "method", "listener"}, s):
+	case slices.Contains([]string{"client_ip", "path", "route", "host", "method", "listener", "user"}, s):
+	case kind == "jwt" && name != "":
 	case (kind == "header" || kind == "cookie") && isToken(name):
 	default:
-		return "is no key", "use client_ip, path, route, host, method, listener, header:NAME or cookie:NAME"
+		return "is no key", "use client_ip, path, route, host, method, listener, header:NAME, cookie:NAME, user or jwt:CLAIM"
 	}
 	return "", ""
 }

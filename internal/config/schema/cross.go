@@ -18,6 +18,12 @@ func (d *decoder) crossCheck(c *Config, file string) {
 		d.unique(upstreams, u.Name, "upstream")
 	}
 	routes, used := make(map[string]Origin, len(c.Routes)), make(map[string]bool)
+	for _, p := range allPolicies(c) {
+		if f := p.ForwardAuth; f != nil && f.Upstream.IsSet() {
+			used[f.Upstream.V] = true
+			d.refers(upstreams, f.Upstream)
+		}
+	}
 	for _, r := range c.Routes {
 		d.unique(routes, r.Name, "route")
 		for _, name := range references(r) {
@@ -28,6 +34,7 @@ func (d *decoder) crossCheck(c *Config, file string) {
 	}
 	d.healthChecks(c)
 	d.deadlines(c)
+	d.policies(c)
 	if !sound {
 		return // what is missing in a route may be what tells it from another
 	}

@@ -181,7 +181,7 @@ func (d *decoder) valueNode(b any, k *Key, n *kdl.Node) {
 	} else if !d.first(b, k, n.Name.Span) {
 		return
 	}
-	if k.Kind == Edits || k.Kind == Renames {
+	if k.Kind == Edits || k.Kind == Renames || k.Kind == Pairs {
 		d.pairs(b, k, n)
 		return
 	}

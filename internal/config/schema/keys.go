@@ -30,13 +30,14 @@ const (
 	TwoTexts             // two strings
 	Edits                // header names with values
 	Renames              // header names with new names
+	Pairs                // names with values
 	Opens                // a block
 )
 
 var kindNames = [...]string{
 	"string", "whole number", "boolean", "seconds", "size in bytes", "bytes per second", "word", "address",
 	"IP addresses or CIDR prefixes", "strings", "whole numbers", "whole numbers and ranges", "regular expression", "regular expressions",
-	"string with variables", "two strings", "header names and values", "header names and new names", "block",
+	"string with variables", "two strings", "header names and values", "header names and new names", "names and values", "block",
 }
 
 // String names the kind in words.

@@ -69,7 +69,7 @@ func (d *decoder) pair(b any, k *Key, name string, at kdl.Span, e *kdl.Entry) {
 	from.Env = valueFrom.Env
 	switch list := k.slot.at(b).(type) {
 	case *[]Rename:
-		if d.checked(k, value, valueFrom) {
+		if k.Kind == Pairs || d.checked(k, value, valueFrom) {
 			*list = append(*list, Rename{name, value, from})
 		}
 	case *[]Edit:

@@ -7,6 +7,8 @@ type Policies struct {
 	ResponseHeaders HeaderEdits
 	RateLimits      []*RateLimit
 	BasicAuth       *BasicAuth // nil when not written, as those that follow
+	JWTAuth         *JWTAuth
+	ForwardAuth     *ForwardAuth
 	CORS            *CORS
 	SecurityHeaders *SecurityHeaders
 }
@@ -58,6 +60,14 @@ func policyBlocks() []blockDef {
 					slot: optional(func(p *Policies) **BasicAuth { return &p.BasicAuth }),
 				},
 				{
+					Name: "jwt-auth", Kind: Opens, Opens: "jwt-auth", Doc: "signed tokens",
+					slot: optional(func(p *Policies) **JWTAuth { return &p.JWTAuth }),
+				},
+				{
+					Name: "forward-auth", Kind: Opens, Opens: "forward-auth", Doc: "a service that decides",
+					slot: optional(func(p *Policies) **ForwardAuth { return &p.ForwardAuth }),
+				},
+				{
 					Name: "cors", Kind: Opens, Opens: "cors", Doc: "which other origins' scripts may read responses",
 					slot: optional(func(p *Policies) **CORS { return &p.CORS }),
 				},
@@ -69,7 +79,7 @@ func policyBlocks() []blockDef {
 		},
 		headerEditsBlock("request-headers", "Changes to the header sent to the upstream"),
 		headerEditsBlock("response-headers", "Changes to the header sent to the client"),
-		basicAuthBlock(), corsBlock(), securityHeadersBlock(),
+		basicAuthBlock(), jwtAuthBlock(), forwardAuthBlock(), corsBlock(), securityHeadersBlock(),
 	}
 }
 

@@ -50,7 +50,7 @@ func rateLimitBlock() blockDef {
 			},
 			{
 				Name: "key", Kind: Texts, Many: true, Default: "client_ip", check: checkLimitKey,
-				Doc:  "what is counted together: `client_ip`, `path`, `route`, `host`, `method`, `listener`, `header:NAME` or `cookie:NAME`; several make one key",
+				Doc:  "what is counted together: `client_ip`, `path`, `route`, `host`, `method`, `listener`, `header:NAME`, `cookie:NAME`, or, once a policy has asked, `user` or `jwt:CLAIM`; several make one key",
 				slot: value(func(r *RateLimit) any { return &r.Key }),
 			},
 			{

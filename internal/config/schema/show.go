@@ -100,7 +100,7 @@ func (p *printer) value(k *Key, block any, owner string, depth int) {
 // idle reports whether k has no effect in some blocks, where writing its default is refused.
 func idle(k *Key) bool {
 	switch k.ID() {
-	case "respond.content-type", "route.allow-trailers", "route.queue-priority", "upstream.hash-key", "upstream.hash-load-percent",
+	case "respond.content-type", "jwt-auth.refresh-secs", "jwt-auth.timeout-secs", "route.allow-trailers", "route.queue-priority", "upstream.hash-key", "upstream.hash-load-percent",
 		"circuit-breaker.window-secs", "circuit-breaker.min-requests", "rate-limit.shared", "connection-pool.max-streams",
 		"connection-pool.ping-interval-secs":
 		return true

@@ -47,6 +47,8 @@ observability { metrics { path "/m" }; logging { level "debug"; file "/tmp/l"; a
 const guarded = base + `policies {
     basic-auth { users-file "/etc/users"; forward-user-header "X-User" }
     cors { allow-origin "https://a.example" "https://*.example.com"; allow-method "PUT"; allow-credentials #true }
+    jwt-auth { jwks-file "/k"; algorithms "RS256"; token-from "cookie:t"; require-claim "a" "b"; forward-claims { "X-A" "a" } }
+    forward-auth { upstream "u"; method "HEAD"; response-headers "X-B" }
     security-headers "strict"
 }
 `

@@ -24,6 +24,7 @@ import (
 	"sentinel/internal/control/memory"
 	"sentinel/internal/control/staple"
 	"sentinel/internal/control/targets"
+	"sentinel/internal/control/tokenkeys"
 	"sentinel/internal/dataplane/exchange"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/listen"
@@ -62,6 +63,7 @@ type assembly struct {
 	logs     *logs
 	keeper   *targets.Keeper // nil in a check, as all that follows
 	bans     *bans
+	keys     *tokenkeys.Keeper
 	fleet    *fleet.Keeper
 	whatIf   *whatIfs
 	certs    *certs.Keeper
@@ -98,6 +100,8 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	a.bans = newBans(a.live, events, log)
 	a.bans.Run()
 	defer a.bans.Close()
+	a.keys = newTokenKeys(events, m)
+	defer a.keys.Close()
 	a.fleet = fleet.New(fleet.Options{Clock: clock, Events: events, Metrics: m.Store()})
 	a.fleet.Run()
 	defer a.fleet.Close()
@@ -263,6 +267,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 		a.issue(cfg)
 		a.staples.Changed()
 		a.Swap(snap)
+		a.keys.Serve(a.live.Feeds())
 		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))
 		useLogs()

@@ -39,7 +39,7 @@ type Limit struct {
 
 // Unknown returns the part of the limit's key that isn't remembered; "" when all are.
 func (l *Limit) Unknown() string {
-	for _, p := range []limit.Part{limit.PartHeader, limit.PartCookie} {
+	for _, p := range []limit.Part{limit.PartHeader, limit.PartCookie, limit.PartUser, limit.PartClaim} {
 		if l.Key.Uses(p) {
 			return p.String()
 		}

@@ -27,15 +27,15 @@ func (x *exchange) admit() fault.Kind {
 		return fault.RequestLimit
 	}
 	x.remember()
-	limits := x.route.RateLimits
-	if limits == nil {
-		limits = x.ln.RateLimits
-	}
+	limits := x.limits()
 	if k := x.challenge(); k != fault.None {
 		x.charge(limits)
 		return k
 	}
 	for _, l := range limits {
+		if l.Named {
+			continue
+		}
 		if k := x.take(l); k != fault.None {
 			return k
 		}
@@ -43,9 +43,20 @@ func (x *exchange) admit() fault.Kind {
 	return fault.None
 }
 
+// limits returns the rate limits that hold for the request.
+func (x *exchange) limits() []*snapshot.RateLimit {
+	if x.route.RateLimits != nil {
+		return x.route.RateLimits
+	}
+	return x.ln.RateLimits
+}
+
 // charge counts a request that is refused already, so that it doesn't come for free.
 func (x *exchange) charge(limits []*snapshot.RateLimit) {
 	for _, l := range limits {
+		if l.Named {
+			continue
+		}
 		key, _ := l.Key.Sum(l.Seed, x)
 		l.Table.Take(key, x.at, 1)
 	}
@@ -140,6 +151,12 @@ func (x *exchange) KeyPart(p limit.Part, name string) []byte {
 		return h.Bytes(h.MethodAt)
 	case limit.PartListener:
 		return x.ln.Key
+	case limit.PartUser:
+		return x.user
+	case limit.PartClaim:
+		if x.token != nil {
+			return x.token.Claim(name)
+		}
 	}
 	return nil
 }

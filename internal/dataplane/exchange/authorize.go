@@ -16,8 +16,10 @@ type identity struct {
 	user     []byte // proved; nil while nobody is known
 	asks     []byte // WWW-Authenticate of a refusal
 	shadowed string // the policy that would have refused the request
-	// hide takes the credentials that were used out of what the upstream sees.
-	hide bool
+	token    *auth.Token
+	// hide takes Authorization out of what the upstream sees, hiddenCookie a cookie.
+	hide         bool
+	hiddenCookie string
 }
 
 // authorize asks the policies of the route whether the request may go on: preflights are
@@ -35,11 +37,23 @@ func (x *exchange) authorize() (answered bool, err error) {
 			return true, err
 		}
 	}
-	if k := x.authenticate(p); k != fault.None {
+	k := x.authenticate(p)
+	if k == fault.None {
+		k = x.takeNamed(p)
+	}
+	switch k {
+	case fault.None:
+	case fault.AuthRefused:
+		x.fault = k
+		return true, x.send(&x.local, x.buffer.body)
+	default:
 		return true, x.fail(k)
 	}
 	if x.hide {
 		x.req.Head.Drop(message.FieldAuthorization)
+	}
+	if x.hiddenCookie != "" {
+		x.hideCookie(x.hiddenCookie)
 	}
 	return false, nil
 }
@@ -51,13 +65,49 @@ func (x *exchange) authenticate(p *snapshot.Policies) fault.Kind {
 			return k
 		}
 	}
+	if p.JWT != nil {
+		if k := x.decided(metric.JWTAuth, p.JWT.Shadow, x.checkToken(p.JWT)); k != fault.None {
+			return k
+		}
+	}
+	if p.Forward != nil {
+		k := x.decided(metric.ForwardAuth, p.Forward.Shadow, x.askService(p.Forward))
+		if k == fault.AuthUnavailable && p.Forward.AllowWhenFailing {
+			return fault.None
+		}
+		return k
+	}
 	return fault.None
+}
+
+// takeNamed asks the rate limits that go by who the client is.
+func (x *exchange) takeNamed(p *snapshot.Policies) fault.Kind {
+	if p.Basic == nil && p.JWT == nil && p.Forward == nil {
+		return fault.None
+	}
+	for _, l := range x.limits() {
+		if l.Named {
+			if k := x.take(l); k != fault.None {
+				return k
+			}
+		}
+	}
+	return fault.None
+}
+
+// askFor keeps what a refusal asks for.
+func (x *exchange) askFor(shadow bool, challenge []byte) {
+	if !shadow {
+		x.asks = challenge
+	}
 }
 
 // decided counts what a policy made of the request, and lets it through in shadow mode.
 func (x *exchange) decided(p metric.Policy, shadow bool, k fault.Kind) fault.Kind {
 	d := metric.Allowed
 	switch {
+	case k == fault.ClientClosed:
+		return k
 	case k != fault.None && shadow:
 		d = metric.Shadowed
 		x.shadowed = p.String()
@@ -74,9 +124,7 @@ func (x *exchange) decided(p metric.Policy, shadow bool, k fault.Kind) fault.Kin
 // checkBasic asks for a name and a password. What isn't remembered is checked beside the data
 // plane, so many at once.
 func (x *exchange) checkBasic(b *snapshot.BasicAuth) fault.Kind {
-	if !b.Shadow {
-		x.asks = b.Challenge
-	}
+	x.askFor(b.Shadow, b.Challenge)
 	c := &x.credentials
 	value, ok := x.onlyField(message.FieldAuthorization)
 	if !ok || !c.Parse(value) {
@@ -98,9 +146,12 @@ func (x *exchange) checkBasic(b *snapshot.BasicAuth) fault.Kind {
 }
 
 func (x *exchange) checkPassword(b *snapshot.BasicAuth, c *auth.Credentials) fault.Kind {
-	if _, err := b.Checks.Enter(x.at, 0, queue.Normal); err != nil {
+	if _, err := b.Checks.EnterFor(x, x.at, 0, queue.Normal); err != nil {
 		x.look()
 		x.asks = nil
+		if err == queue.ErrGone {
+			return fault.ClientClosed
+		}
 		return fault.PasswordChecksBusy
 	}
 	defer b.Checks.Leave()

@@ -37,9 +37,10 @@ type exchange struct {
 	web            web             // cleared by restore
 	// credentials are parsed before they are read.
 	credentials auth.Credentials
+	side        sideCall
 	buffer      struct {
-		path, rewritten, sent, out, body, location, content, client, host, identity []byte
-		id                                                                          [32]byte
+		path, rewritten, sent, out, body, location, content, client, host, identity, user []byte
+		id                                                                                [32]byte
 	}
 }
 

@@ -215,14 +215,14 @@ func (t *Template) checkHost() error {
 // written.
 func drop(h *message.Head, name string) {
 	for i := range h.Fields {
-		if alike(h.FieldName(i), name) {
+		if Alike(h.FieldName(i), name) {
 			h.Fields[i].Dropped = true
 		}
 	}
 }
 
-// alike reports whether name equals lower, letter case and underscores for hyphens aside.
-func alike(name []byte, lower string) bool {
+// Alike reports whether name equals lower, letter case and underscores for hyphens aside.
+func Alike(name []byte, lower string) bool {
 	if len(name) != len(lower) {
 		return false
 	}

@@ -119,7 +119,7 @@ func StripLines(lines []byte, names []string) []byte {
 
 func isOneOf(name []byte, names []string) bool {
 	for _, n := range names {
-		if alike(name, n) {
+		if Alike(name, n) {
 			return true
 		}
 	}

@@ -31,6 +31,8 @@ const (
 	PartHost                     // the host asked for, canonical: lower case, without port
 	PartMethod                   // the method
 	PartListener                 // the name of the listener
+	PartUser                     // who the client has proved to be
+	PartClaim                    // a claim of its token
 )
 
 // Source supplies the parts of one request.
@@ -54,7 +56,7 @@ type keyPart struct {
 }
 
 // ParseKey reads what requests are to be counted by: one or more of client_ip, header:NAME,
-// cookie:NAME, path, route, host, method and listener, where - may stand for _. IPv4
+// cookie:NAME, path, route, host, method, listener, user and jwt:CLAIM, where - may stand for _. IPv4
 // addresses count whole, IPv6 addresses by their first ipv6Bits, 1 to 128, or
 // KeyIPv6BitsDefault where that is 0.
 func ParseKey(list []string, ipv6Bits int) (*KeySpec, error) {
@@ -86,7 +88,9 @@ func parsePart(text string) (keyPart, error) {
 	part := partOf(kind)
 	switch {
 	case part == 0:
-		return keyPart{}, fmt.Errorf("unknown key part %q, want client_ip, header:NAME, cookie:NAME, path, route, host, method or listener", text)
+		return keyPart{}, fmt.Errorf("unknown key part %q, want client_ip, header:NAME, cookie:NAME, path, route, host, method, listener, user or jwt:CLAIM", text)
+	case part == PartClaim && name != "":
+		return keyPart{part, name}, nil
 	case part != PartHeader && part != PartCookie:
 		if named {
 			return keyPart{}, fmt.Errorf("key part %q takes no name", text)
@@ -119,6 +123,10 @@ func partOf(kind string) Part {
 		return PartMethod
 	case "listener":
 		return PartListener
+	case "user":
+		return PartUser
+	case "jwt":
+		return PartClaim
 	}
 	return 0
 }
@@ -128,6 +136,7 @@ func (p Part) String() string {
 	names := [...]string{
 		PartClient: "client_ip", PartHeader: "header", PartCookie: "cookie", PartPath: "path",
 		PartRoute: "route", PartHost: "host", PartMethod: "method", PartListener: "listener",
+		PartUser: "user", PartClaim: "jwt",
 	}
 	if p == 0 || int(p) >= len(names) {
 		return "unknown"
@@ -172,6 +181,9 @@ func (k *KeySpec) String() string {
 func (k *KeySpec) Uses(p Part) bool {
 	return slices.ContainsFunc(k.parts, func(have keyPart) bool { return have.part == p })
 }
+
+// NeedsIdentity reports whether the key is known only once the client has proved who it is.
+func (k *KeySpec) NeedsIdentity() bool { return k.Uses(PartUser) || k.Uses(PartClaim) }
 
 // Seed is the secret of a process that makes its keys unpredictable, so that nobody can look
 // for requests whose keys collide. Tables outlive a reload, so the seed has to as well: there

@@ -205,4 +205,5 @@ type RateLimit struct {
 	Patience time.Duration // how long a request is held back at most; 0 refuses at once
 	LogOnly  bool          // requests too many are let through and noted
 	Shadow   bool          // nothing is done to them
+	Named    bool          // its key is known only once a policy has asked who the client is
 }

@@ -21,6 +21,7 @@ const (
 	KindListener = "listener" // a listener opens, drains or closes
 	KindUpstream = "upstream" // no target of an upstream takes requests, or some do again
 	KindMemory   = "memory"   // memory is short to a stage, or less so
+	KindKeys     = "keys"     // the keys for tokens can't be fetched, or can again
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
 	KindStore    = "store"    // the store that rate limits share is away, or answers again
 	// KindCertificate is a certificate that was issued or not, ends soon or has ended, or changed files of
@@ -30,7 +31,7 @@ const (
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindBan, KindStore, KindCertificate}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
@@ -80,6 +81,8 @@ func (e *Event) Message() string {
 		return e.either("failover began", "failover ended")
 	case KindNames:
 		return e.either("names not resolved", "names changed")
+	case KindKeys:
+		return e.either("token keys away", "token keys fetched")
 	case KindQueue:
 		return e.either("queue full", "queue has room")
 	case KindReload:

@@ -51,6 +51,7 @@ type Registry struct {
 	challenges   atomic.Pointer[challenge.Counters]
 	epoch        atomic.Int64 // slice of the sliding window that is being written
 	certificates certificateState
+	keySources   atomic.Pointer[func() []KeySource]
 
 	mu struct {
 		sync.Mutex

@@ -18,6 +18,7 @@ func configured() *Registry {
 	r.Route("api")
 	r.Route("web").Mirrors()
 	r.Route("web").HasPolicy(BasicAuth)
+	r.SetKeySources(func() []KeySource { return []KeySource{{Name: "https://id.example.com/keys"}} })
 	r.Route("web").HasFallback()
 	r.Listener("http").Secured()
 	r.Limit("default", "top level")
