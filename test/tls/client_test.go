@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"sentinel/internal/testkit/origin"
 	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/rawclient"
 )
@@ -332,7 +331,7 @@ func TestClientCertHeaders(t *testing.T) {
 	request := pki.Client("Zoë, Inc")
 	request.Hosts = []string{"dev.example"}
 	cert := clients.Issue(t, request).TLS()
-	o := origin.Start(t, origin.Raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	o := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	s := &site{t: t, ca: pki.New(t, "CA"), dir: t.TempDir()}
 	s.issue("server", "server", "a.example")
 	s.authorities("ca.pem", clients)
@@ -340,19 +339,31 @@ func TestClientCertHeaders(t *testing.T) {
         client-cert-headers { verified "X-Cert-Ok"; subject "X-Cert-Subject"; issuer "X-Cert-Issuer"; serial "X-Cert-Serial"; san "X-Cert-Names"; fingerprint "X-Cert-Hash"; certificate "Client-Cert" }`,
 		`routes { route "r" { allow-trailers #true; upstream "o" } }
 upstreams { upstream "o" { target "`+o.Addr()+`" } }`)
-	sent := func(do func()) string {
-		seen := len(o.Received())
-		do()
-		return string(o.Received()[seen:])
+	// sent returns the head that the origin got with a mark, which do sends along.
+	sent := func(mark string, do func(field string)) (head string) {
+		t.Helper()
+		do("X-Mark: " + mark)
+		await(t, "the origin has got "+mark, func() bool {
+			for _, c := range o.Conns() {
+				for h := range strings.SplitSeq(string(c.Received()), "\r\n\r\n") {
+					if strings.Contains(h+"\r\n", "X-Mark: "+mark+"\r\n") {
+						head = h + "\r\n"
+						return true
+					}
+				}
+			}
+			return false
+		})
+		return head
 	}
 	sum := sha256.Sum256(cert.Leaf.Raw)
 	forged := []string{"X-Cert-Ok: forged", "x-cert-subject: forged", "X_Cert_Subject: forged", "X-Cert_Hash: forged", "Client-Cert: forged", "X-Cert-Names: forged", "Connection: X-Cert-Ok"}
-	got := sent(func() {
+	got := sent("named", func(mark string) {
 		nc, err := s.dial(s.with("a.example", &cert))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ask(nc, "a.example", forged...)
+		ask(nc, "a.example", append(forged, mark)...)
 	})
 	for _, want := range []string{
 		"X-Cert-Ok: yes\r\n", "X-Cert-Subject: CN=Zo%C3%AB\\, Inc\r\n", "X-Cert-Issuer: CN=Clients\r\n", "X-Cert-Names: DNS:dev.example\r\n",
@@ -362,23 +373,21 @@ upstreams { upstream "o" { target "`+o.Addr()+`" } }`)
 			t.Errorf("%q is missing from %q", want, got)
 		}
 	}
-	anonymous := sent(func() {
+	anonymous := sent("anonymous", func(mark string) {
 		nc, err := s.dial(s.client("a.example"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ask(nc, "a.example", forged...)
+		ask(nc, "a.example", append(forged, mark)...)
 	})
 	if !strings.Contains(anonymous, "X-Cert-Ok: no\r\n") || strings.Contains(anonymous, "Subject") {
 		t.Errorf("without a certificate the origin got %q", anonymous)
 	}
-	plain := sent(func() {
-		rawclient.Do(s.Addr("plain"), "GET", "GET / HTTP/1.1\r\nHost: a\r\n"+strings.Join(forged, "\r\n")+"\r\n\r\n")
+	plain := sent("plain", func(mark string) {
+		rawclient.Do(s.Addr("plain"), "GET", "GET / HTTP/1.1\r\nHost: a\r\n"+mark+"\r\n"+strings.Join(forged, "\r\n")+"\r\n\r\n")
 	})
-	trailed := sent(func() {
-		rawclient.Do(s.Addr("plain"), "POST", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX_cert-ok: forged\r\n\r\n")
-	})
-	for _, text := range []string{got, anonymous, plain, trailed} {
+	rawclient.Do(s.Addr("plain"), "POST", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX_cert-ok: forged\r\n\r\n")
+	for _, text := range []string{got, anonymous, plain, string(o.Received())} {
 		if strings.Contains(text, "forged") || !strings.Contains(text, "HTTP/1.1") {
 			t.Errorf("the origin got %q", text)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sentinel/internal/testkit/origin"
 	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/proxy"
 	"sentinel/internal/testkit/rawclient"
@@ -147,4 +148,19 @@ func (s *site) authorities(file string, all ...*pki.Authority) {
 func holder(t *testing.T, ca *pki.Authority) *pki.Leaf {
 	t.Helper()
 	return ca.Issue(t, pki.Client("leaf"))
+}
+
+// answering returns a server that gives the same response to every request of a connection.
+func answering(t *testing.T, response string) *origin.Origin {
+	t.Helper()
+	return origin.Start(t, func(c *origin.Conn) {
+		for {
+			if _, err := c.ReadRequest(); err != nil {
+				return
+			}
+			if c.WriteString(response) != nil {
+				return
+			}
+		}
+	})
 }

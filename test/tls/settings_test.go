@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"sentinel/internal/testkit/origin"
 	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/rawclient"
 )
@@ -19,7 +18,7 @@ import (
 // A client that believes the authority is served, over one connection as often as it likes,
 // and told of by X-Forwarded-Proto.
 func TestServes(t *testing.T) {
-	o := origin.Start(t, origin.Raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
+	o := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 	s := start(t, "", `routes { route "r" { upstream "o" } }
 upstreams { upstream "o" { target "`+o.Addr()+`" } }`)
 	nc, err := s.dial(s.client("a.example"))
@@ -42,7 +41,7 @@ upstreams { upstream "o" { target "`+o.Addr()+`" } }`)
 // Content of many records passes both ways.
 func TestLargeContent(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 1<<16)
-	o := origin.Start(t, origin.Raw("HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n"+body))
+	o := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n"+body)
 	s := start(t, "", `routes { route "r" { upstream "o" } }
 upstreams { upstream "o" { target "`+o.Addr()+`" } }`)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -57,7 +56,7 @@ upstreams { upstream "o" { target "`+o.Addr()+`" } }`)
 		go client.Send("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1048576\r\n\r\n" + body)
 		r, err := client.ReadFinalResponse("POST")
 		if err != nil || r.Text() != body {
-			t.Errorf("%s: answer of %d bytes, %v", tls.VersionName(version), len(r.Text()), err)
+			t.Errorf("%s: answer %d of %d bytes %.100q, %v", tls.VersionName(version), r.Status, len(r.Text()), r.Text(), err)
 		}
 		await(t, "the origin has the content", func() bool { return strings.HasSuffix(string(o.Received()[seen:]), body[:1024]) })
 	}

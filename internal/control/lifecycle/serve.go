@@ -265,12 +265,12 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 		handOver()
 		a.fleet.Serve(a.live.Fleet())
 		a.issue(cfg)
-		a.staples.Changed()
 		a.Swap(snap)
 		a.keys.Serve(a.live.Feeds())
 		keep()
 		a.metrics.SetMaxConnections(int(cfg.Limits.MaxConnections.V))
 		useLogs()
+		a.staples.Changed()
 		watch() // it tells, by the logs, of what serves
 	}, func() { forget(); dropLogs() }, nil
 }

@@ -10,10 +10,14 @@ import (
 
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/testkit/pki"
+	"sentinel/internal/testkit/race"
 )
 
 // TestIdleMemory holds what an idle connection keeps to its bound.
 func TestIdleMemory(t *testing.T) {
+	if race.Enabled() {
+		t.Skip("the race detector keeps memory of its own")
+	}
 	const conns = 400
 	clock := netio.NewClock()
 	defer clock.Stop()
