@@ -26,7 +26,7 @@ type Options struct {
 	// wait. Prove itself is nil where names aren't proven so.
 	Prove   func(hello *tls.ClientHelloInfo) *tls.Certificate
 	Default *Site
-	Sites                  []*Site // with their names
+	Sites   []*Site // with their names
 }
 
 // Edge takes handshakes.
