@@ -139,7 +139,7 @@ func (t *trial) take(p *pass, now time.Duration) bool {
 	c := t.client(p.seen.Client)
 	c.Requests++
 	t.sum.Requests++
-	if t.borderline(&d) {
+	if t.borderline(&d) || d.Allowed && d.Remaining < int64(t.close) {
 		t.doubt(key, 1)
 	}
 	if d.Allowed && d.Remaining+1 >= d.Limit-int64(t.close) {
@@ -185,6 +185,9 @@ func (t *trial) doubt(key uint64, n int) {
 		t.sum.Margin += n
 	}
 }
+
+// A request that leaves less than is earned in two spans is in doubt, too: entries of several
+// clients with one key overlap, and the record doesn't tell in which order theirs came.
 
 // borderline reports whether a decision would have been another one a moment earlier or later.
 func (t *trial) borderline(d *limit.Decision) bool {

@@ -45,7 +45,7 @@ func TestSimulate(t *testing.T) {
 		one(1, 2*time.Second),
 	}
 	got := Simulate(list, limits, all(3))
-	if a := got[0]; a.Requests != 15 || a.Refused != 9 || a.Clients != 3 || a.Hit != 2 || a.Margin != 2 ||
+	if a := got[0]; a.Requests != 15 || a.Refused != 9 || a.Clients != 3 || a.Hit != 2 || a.Margin != 8 ||
 		!slices.Equal(a.Worst, []Client{{addr(3), 10, 8}, {addr(1), 4, 1}}) {
 		t.Errorf("by client: %+v", a)
 	}
