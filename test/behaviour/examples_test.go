@@ -132,6 +132,10 @@ var examples = map[string][]promise{
 		{request: "GET /admin/", status: 403},
 		{request: "GET /office/", status: 200},
 	},
+	"tcp.kdl": {
+		{request: "GET /x", status: 200, has: []string{"origin 9000\n"}},
+		{listener: "tls", request: "GET /raw", status: 200, has: []string{"origin 9000\nGET /raw "}, lacks: []string{"X-Forwarded-For"}},
+	},
 	"access-log.kdl": {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
 	"access-control.kdl": {
 		{request: "GET /staging/x", status: 401, has: []string{`WWW-Authenticate: Basic realm="staging"`, "X-Frame-Options: SAMEORIGIN\r\n"}},
@@ -382,12 +386,13 @@ var beyondFull = map[string]bool{
 	"listener.proxy-protocol":     true,                                             // behind-load-balancer.kdl
 	"upstream.tls":                true,                                             // upstream-tls.kdl
 	"connection-pool.max-streams": true, "connection-pool.ping-interval-secs": true, // grpc.kdl
-	"geoip":            true, // geoip.kdl
-	"rate-limit-store": true, // fleet.kdl
-	"acme":             true, // acme.kdl
-	"route.grpc-web":   true, // grpc.kdl
-	"listener.tls":     true, // tls.kdl
-	"access":           true, "listener.access": true, "route.access": true,
+	"geoip":            true,                      // geoip.kdl
+	"rate-limit-store": true,                      // fleet.kdl
+	"acme":             true,                      // acme.kdl
+	"route.grpc-web":   true,                      // grpc.kdl
+	"listener.tcp":     true, "matches.sni": true, // tcp.kdl
+	"listener.tls": true, // tls.kdl
+	"access":       true, "listener.access": true, "route.access": true,
 	// access-control.kdl shows these
 	"policies.basic-auth": true, "policies.jwt-auth": true, "policies.forward-auth": true, "policies.cors": true, "policies.security-headers": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,

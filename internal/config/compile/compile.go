@@ -59,6 +59,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	if slot != nil {
 		b.addListeners(slot)
 		b.securities()
+		b.streams()
 	}
 	return b.snap, func() { live.commit(b.next) }, b.diags
 }
@@ -127,6 +128,9 @@ func (b *builder) addRoutes() {
 		sr := b.route(r)
 		b.snap.Routes = append(b.snap.Routes, sr)
 		b.next.routes = append(b.next.routes, r.Name.V)
+		if len(r.Matches.SNI) > 0 {
+			continue // it takes no requests
+		}
 		rules = append(rules, rule(r, sr))
 		b.checkMatches(&r.Matches)
 	}

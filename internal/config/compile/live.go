@@ -99,6 +99,7 @@ type changes struct {
 	fleet        *Fleet
 	routes       []string
 	listeners    []string
+	streams      []string // by metric.StreamKey
 }
 
 func newChanges() *changes {
@@ -149,7 +150,7 @@ func (l *Live) commit(next *changes) {
 	l.mu.inUse = next.inUse
 	l.mu.issuance = next.issuance
 	l.mu.feeds = next.feeds
-	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Limits: slices.Collect(maps.Keys(next.tables))}
+	l.mu.names = metric.Live{Routes: next.routes, Listeners: next.listeners, Streams: next.streams, Limits: slices.Collect(maps.Keys(next.tables))}
 	l.mu.Unlock()
 	l.challenges.commit(next.challenger)
 	l.places.keep(next.places)

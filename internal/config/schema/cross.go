@@ -32,6 +32,7 @@ func (d *decoder) crossCheck(c *Config, file string) {
 		}
 		d.fallback(r)
 	}
+	d.streams(c, upstreams, used)
 	d.healthChecks(c)
 	d.deadlines(c)
 	d.policies(c)
@@ -182,7 +183,7 @@ func matchKey(r *Route) string {
 	var b strings.Builder
 	b.WriteString(formatValue(r.Priority.V))
 	m := &r.Matches
-	for i, list := range [][]Value[string]{m.Hosts, m.Paths, m.PathPrefixes, m.PathRegexes, m.Methods} {
+	for i, list := range [][]Value[string]{m.Hosts, m.Paths, m.PathPrefixes, m.PathRegexes, m.Methods, m.SNI} {
 		words := make([]string, len(list))
 		for j, v := range list {
 			if words[j] = v.V; i == 0 {

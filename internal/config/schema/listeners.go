@@ -15,6 +15,7 @@ type Listener struct {
 	Security          *Security      // nil when not written
 	Access            *Access        // nil: that of the top level holds
 	ProxyProtocol     *ProxyProtocol // nil when not written
+	TCP               *TCP           // likewise
 }
 
 // PathNormalization says how the path of a request is brought into the one
@@ -52,8 +53,8 @@ func listenerBlocks() []blockDef {
 				slot: value(func(l *Listener) any { return &l.Addresses }),
 			},
 			{
-				Name: "protocol", Kind: Enum, Words: []string{"http", "https"}, Default: "http",
-				Doc: "protocol that clients speak", slot: value(func(l *Listener) any { return &l.Protocol }),
+				Name: "protocol", Kind: Enum, Words: []string{"http", "https", protocolTCP}, Default: "http",
+				Doc: "protocol that clients speak; `tcp` is any: bytes are passed on", slot: value(func(l *Listener) any { return &l.Protocol }),
 			},
 			{
 				Name: "path-normalization", Kind: Opens, Opens: "path-normalization", Doc: "the one form that every path is brought into",
@@ -88,12 +89,16 @@ func listenerBlocks() []blockDef {
 				slot: optional(func(l *Listener) **Access { return &l.Access }),
 			},
 			{
+				Name: "tcp", Kind: Opens, Opens: "tcp", Doc: "where connections go, with protocol \"tcp\"",
+				slot: optional(func(l *Listener) **TCP { return &l.TCP }),
+			},
+			{
 				Name: "proxy-protocol", Kind: Opens, Opens: "proxy-protocol", Doc: "load balancers in front that say by a PROXY header whose connection it is",
 				slot: optional(func(l *Listener) **ProxyProtocol { return &l.ProxyProtocol }),
 			},
 		},
 		finish: finishListener,
-	}, pathNormalizationBlock(), http2Block(), proxyProtocolBlock()}
+	}, pathNormalizationBlock(), http2Block(), tcpBlock(), proxyProtocolBlock()}
 }
 
 func pathNormalizationBlock() blockDef {

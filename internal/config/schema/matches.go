@@ -11,8 +11,9 @@ type Matches struct {
 	PathPrefixes []Value[string] // on segment boundaries
 	PathRegexes  []Value[string] // RE2
 	Methods      []Value[string]
-	Headers      []*FieldMatch // all must hold
-	Queries      []*FieldMatch // all must hold
+	SNI          []Value[string] // server names of TLS; such a route takes streams
+	Headers      []*FieldMatch   // all must hold
+	Queries      []*FieldMatch   // all must hold
 }
 
 // FieldMatch is a condition on a header field or on a query parameter. With
@@ -49,6 +50,11 @@ func matchBlocks() []blockDef {
 			{
 				Name: "method", Kind: Texts, Many: true, check: checkMethod, Doc: "request methods, case-sensitive",
 				slot: value(func(m *Matches) any { return &m.Methods }),
+			},
+			{
+				Name: "sni", Kind: Texts, Many: true, check: checkStreamName,
+				Doc:  "server names that TLS asks for, at listeners with protocol \"tcp\"; `*.example.com` takes every name below. Such a route takes streams and no requests",
+				slot: value(func(m *Matches) any { return &m.SNI }),
 			},
 			{
 				Name: "header", Kind: Opens, Opens: "match header", Many: true, Doc: "a header field: `header \"NAME\"`, `header \"NAME\" \"VALUE\"` or `header \"NAME\" regex=\"RE2\"`",

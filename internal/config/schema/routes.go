@@ -149,6 +149,9 @@ func routeParts() []Key {
 // without effect.
 func finishRoute(d *decoder, b any) {
 	r := b.(*Route)
+	if d.streamRoute(r) {
+		return
+	}
 	var actions []sourcedKey
 	for _, a := range []sourcedKey{
 		{"upstream", r.Upstream.From},

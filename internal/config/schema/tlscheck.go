@@ -198,10 +198,11 @@ func finishSNI(d *decoder, b any) {
 // finishListener reports TLS without its protocol, and the other way round.
 func finishListener(d *decoder, b any) {
 	l := b.(*Listener)
+	d.streamListener(l)
 	switch https := l.Protocol.V == "https"; {
 	case https && l.TLS == nil:
 		d.errorAt(l.Protocol.From, "protocol \"https\" needs tls").hint("add tls { cert-file \"...\"; key-file \"...\" }")
-	case !https && l.TLS != nil && !d.botched(l, "protocol", l.Protocol.From):
+	case !https && l.Protocol.V != protocolTCP && l.TLS != nil && !d.botched(l, "protocol", l.Protocol.From):
 		d.errorAt(l.TLS.From, "tls has no effect with protocol \"http\"").hint("add protocol \"https\"")
 	}
 }

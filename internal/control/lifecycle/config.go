@@ -108,6 +108,7 @@ func settingsOf(c *schema.Config) Settings {
 			Name: l.Name.V, At: placeOf(l.From),
 			MaxConnections: l.Limits.MaxConnections.V, MaxPerClient: l.Limits.MaxConnectionsPerClient.V, Secure: l.TLS != nil,
 		}
+		spec.Silent = l.Protocol.V == "tcp"
 		if h := l.ProxyProtocol; h != nil {
 			spec.Senders = sendersOf(h)
 		}

@@ -131,6 +131,7 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	defer stop()
 	go m.Run(ctx)
 	go a.sweep(ctx)
+	go a.tend(ctx)
 	go top.run(ctx)
 	go a.whatIf.run(ctx)
 	go guard.Run(ctx)
@@ -210,6 +211,25 @@ func (a *assembly) sweep(ctx context.Context) {
 			return
 		case <-t.C:
 			a.live.Sweep()
+		}
+	}
+}
+
+// tendEvery is how often open streams are seen to.
+const tendEvery = time.Second
+
+// tend sees to open streams until ctx ends.
+func (a *assembly) tend(ctx context.Context) {
+	t := time.NewTicker(tendEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if a.Current() != nil {
+				a.Tend()
+			}
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
 	"sentinel/internal/dataplane/snapshot"
+	"sentinel/internal/dataplane/stream"
 	"sentinel/internal/observe/accesslog"
 	"sentinel/internal/observe/demand"
 )
@@ -51,6 +52,7 @@ type Proxy struct {
 	h2      h2.Server
 	conns   atomic.Uint64
 	splits  atomic.Uint64
+	streams *stream.Server
 	// pressure is a Pressure.
 	pressure atomic.Int32
 }
@@ -60,12 +62,16 @@ func New(opt Options) *Proxy {
 	p := &Proxy{opt: opt}
 	p.engine = h1.Server{Handler: p, Settings: p.settings}
 	p.h2 = h2.Server{Handler: p, Settings: p.settingsH2, Panicked: opt.Panicked}
+	p.streams = p.newStreams()
 	return p
 }
 
 // Swap makes s what new requests are served by. Those in hand go on with the one they
 // began with.
-func (p *Proxy) Swap(s *snapshot.Snapshot) { p.current.Store(s) }
+func (p *Proxy) Swap(s *snapshot.Snapshot) {
+	p.current.Store(s)
+	p.streams.Tend()
+}
 
 // Current returns the snapshot that serves.
 func (p *Proxy) Current() *snapshot.Snapshot { return p.current.Load() }
@@ -75,9 +81,14 @@ func (p *Proxy) ServeConn(c *listen.Conn) {
 	client := p.describe(c.Addr)
 	client.Listener = c.Slot()
 	client.HealthOnly = c.HealthOnly
-	l := p.listener(p.current.Load(), client)
+	s := p.current.Load()
+	l := p.listener(s, client)
 	l.Metrics.Opened(client.Cell)
 	defer l.Metrics.Closed(client.Cell)
+	if l.Streams != nil {
+		p.streams.Serve(c, client, s, l)
+		return
+	}
 	if p.secure(c, client, l) {
 		p.speak(c, client)
 	}

@@ -2,12 +2,11 @@ package exchange
 
 import (
 	"bytes"
-	"io"
-	"time"
 
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/tunnel"
 )
 
 // upgradeToken returns the protocol that the client asks to upgrade to, if the route
@@ -60,46 +59,10 @@ func (x *exchange) confirms(token string) bool {
 	return i >= 0 && bytes.EqualFold(h.FieldValue(i), []byte(token))
 }
 
-// pipe passes bytes both ways. A FIN is passed on and the other way goes on until its own
-// FIN or the idle timeout.
+// pipe passes bytes both ways until the tunnel ends.
 func (x *exchange) pipe(client *netio.Conn, early []byte) {
-	up := x.conn.Net()
-	client.SetReadDeadline(0)
-	up.SetReadDeadline(0)
-	up.WaitFor(nil, 0)
-	var in int64
-	task := netio.Go(func() error {
-		in = copyWay(up, client, early, x.route.TunnelIdle)
-		return nil
-	})
-	x.sent = copyWay(client, up, x.conn.Early(), x.route.TunnelIdle)
-	task.Wait()
-	x.received = in
-}
-
-// copyWay passes bytes from src to dst until src ends, and returns how many.
-func copyWay(dst, src *netio.Conn, early []byte, idle time.Duration) (total int64) {
-	b := newCopyBuffer()
-	defer b.free()
-	n := copy(b[:], early)
-	for {
-		if n > 0 {
-			if _, err := dst.Write(b[:n]); err != nil {
-				src.Interrupt()
-				return total
-			}
-			total += int64(n)
-		}
-		if idle > 0 {
-			src.SetReadDeadline(src.Clock().Now() + idle)
-		}
-		var err error
-		if n, err = src.Read(b[:]); err != nil {
-			dst.CloseWrite()
-			if err != io.EOF {
-				dst.Interrupt()
-			}
-			return total
-		}
-	}
+	x.conn.Net().WaitFor(nil, 0)
+	t := tunnel.Tunnel{Client: client, Upstream: x.conn.Net(), FromClient: early, FromUpstream: x.conn.Early(), Idle: x.route.TunnelIdle}
+	t.Run()
+	x.received, x.sent = t.In.Load(), t.Out.Load()
 }

@@ -76,6 +76,10 @@ const (
 	BadProxyHeader
 	// ProxyHeaderTimeout is a PROXY header that didn't arrive in time.
 	ProxyHeaderTimeout
+	// BadHello is a stream that begins with a malformed TLS ClientHello.
+	BadHello
+	// HelloTimeout is a stream whose ClientHello didn't arrive in time.
+	HelloTimeout
 	// ProtocolViolation is a connection that breaks the rules of RFC 9113.
 	ProtocolViolation
 	// StreamResets is a client that gives up streams faster than they can be served.

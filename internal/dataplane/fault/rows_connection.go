@@ -27,5 +27,21 @@ func clientConnectionRows() map[Kind]Row {
 			Remedy:   "Turn the header on at the load balancer, or raise timeout-secs where it opens connections in advance.",
 			Commands: []string{cmdJournal, cmdConfig},
 		},
+		BadHello: {
+			Name: "BadHello", Label: "bad_hello", Code: "C53", Side: SideClient, Status: 400, Closes: true,
+			Text:     "server name of the stream is not readable",
+			Meaning:  "A stream of a listener with routes by server name begins with a malformed TLS ClientHello.",
+			Causes:   []string{"a scanner", "a client whose ClientHello has more than 16 KiB or a name that is none"},
+			Remedy:   "None if rare; else look at who sends it.",
+			Commands: []string{cmdJournal, cmdFaults},
+		},
+		HelloTimeout: {
+			Name: "HelloTimeout", Label: "hello_timeout", Code: "C54", Side: SideClient, Status: 408, Closes: true,
+			Text:     "server name of the stream timed out",
+			Meaning:  "A stream of a listener with routes by server name didn't begin with a whole TLS ClientHello in time.",
+			Causes:   []string{"a client that waits for the server to speak first", "an attack that holds connections open", "packet loss"},
+			Remedy:   "Give protocols in which the server speaks first a listener of their own, without routes by server name.",
+			Commands: []string{cmdJournal, cmdConfig},
+		},
 	}
 }

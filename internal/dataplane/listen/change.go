@@ -20,6 +20,8 @@ type Spec struct {
 	MaxPerClient   int64
 	// Senders are who begins connections with a PROXY header; nil for nobody.
 	Senders *Senders
+	// Silent says that clients don't expect HTTP: those that are refused are reset.
+	Silent bool
 }
 
 // Plan is all listeners that the configuration wants.
@@ -185,6 +187,7 @@ func (c *Change) Commit() {
 		e.listener.clients.SetLimit(e.spec.MaxPerClient)
 		e.listener.secure.Store(e.spec.Secure)
 		e.listener.senders.Store(e.spec.Senders)
+		e.listener.silent.Store(e.spec.Silent)
 		for _, s := range e.sockets {
 			s.owner.Store(e.listener)
 		}

@@ -22,6 +22,7 @@ type Listener struct {
 	conns    connList
 	draining atomic.Bool
 	secure   atomic.Bool // clients speak TLS
+	silent   atomic.Bool // as Spec.Silent
 	refused  atomic.Uint64
 
 	stopDrain context.CancelFunc // set while drainRemoved runs; the registry's changer owns it
@@ -93,7 +94,11 @@ func (l *Listener) admit(nc *net.TCPConn, scarce bool) {
 
 // turnAway ends a connection that can't be served because of k.
 func (l *Listener) turnAway(nc *net.TCPConn, k fault.Kind) {
-	if l.secure.Load() {
+	switch {
+	case l.silent.Load():
+		reset(nc)
+		return
+	case l.secure.Load():
 		farewell(nc, refusalAlert)
 		return
 	}

@@ -38,6 +38,7 @@ type Snapshot struct {
 	LogPlaces bool                 // the access log tells where clients are
 	Requests  *queue.Gate          // bounds the requests in progress in the process; nil: nothing does
 	Proofs    bool                 // authorities may ask for proofs of names by HTTP
+	Streams   []*Stream            // those of listeners included
 	// Challenger gives challenges and takes answers; nil while there was never a need.
 	Challenger *challenge.Challenger
 	// Vouched are the names of all fields by which upstreams are told who a client is by its
@@ -87,6 +88,8 @@ type Listener struct {
 	BodyBytesMax      int64
 	// Access says which clients' requests are let in where the route doesn't; nil for all.
 	Access *block.List
+	// Streams says where the bytes of the listener's connections go; nil where they are HTTP.
+	Streams *Streams
 	// PeerAccess says which peers may connect at all; nil for all.
 	PeerAccess *block.List
 

@@ -27,6 +27,7 @@ type Choice struct {
 	now     time.Duration
 	pass    breaker.Pass
 	held    bool // a place at Target is taken
+	judged  bool // whoever judges Target has been told of the try
 	again   bool // targets that were tried are taken again
 
 	tried     [TriesMax]*Endpoint
@@ -48,6 +49,7 @@ func (u *Upstream) Pick(c *Choice, now time.Duration) error {
 	if i < 0 {
 		return c.refused()
 	}
+	c.judged = false
 	c.Target = c.view.targets[i]
 	c.Target.Load.Begin(now)
 	if c.tries < TriesMax {
@@ -147,17 +149,16 @@ const (
 	Nothing              // it says nothing of the target: the client left, or we failed
 )
 
-// Done ends the try at c.Target, once: its place is free again, and whoever judges the
-// target is told. latency is the time to the response head.
-func (c *Choice) Done(now, latency time.Duration, o Outcome) {
+// Connected tells whoever judges the target that it has taken a connection which may last
+// long; the place there stays taken until Done, which tells nobody any more.
+func (c *Choice) Connected(now, latency time.Duration) {
+	c.judged = true
+	c.judge(now, latency, OK)
+}
+
+// judge tells whoever judges the target what became of a try.
+func (c *Choice) judge(now, latency time.Duration, o Outcome) {
 	t := c.Target
-	if t == nil {
-		return
-	}
-	c.Target = nil
-	failed := o == Failed
-	t.Load.End(now, latency, failed)
-	c.free(t)
 	t.requests.Add(1)
 	if o != OK && o != Nothing {
 		t.failures.Add(1)
@@ -171,6 +172,21 @@ func (c *Choice) Done(now, latency time.Duration, o Outcome) {
 	if c.up.stale() {
 		c.up.Refresh(now)
 	}
+}
+
+// Done ends the try at c.Target, once: its place is free again, and whoever judges the
+// target is told. latency is the time to the response head.
+func (c *Choice) Done(now, latency time.Duration, o Outcome) {
+	t := c.Target
+	if t == nil {
+		return
+	}
+	t.Load.End(now, latency, o == Failed)
+	c.free(t)
+	if !c.judged {
+		c.judge(now, latency, o)
+	}
+	c.Target = nil
 }
 
 func breakerOutcome(o Outcome) breaker.Outcome {

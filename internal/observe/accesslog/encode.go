@@ -94,7 +94,9 @@ func (l *line) fields(e *Entry, v verdict) {
 	l.bytes("method", e.Method, methodMax)
 	l.bytes("host", e.Host, hostMax)
 	l.name("route", e.Route)
-	l.int("status", int64(e.Status))
+	if !e.Stream {
+		l.int("status", int64(e.Status))
+	}
 	l.bytes("path", e.Path, pathMax)
 	l.addr("client_ip", e.Client)
 	l.name("country", e.Country)
@@ -181,7 +183,9 @@ func appendNative(dst []byte, e *Entry, v verdict) []byte {
 	l.b = append(l.b, v.message...)
 	l.fields(e, v)
 	b := journal.AppendNativeHead(l.b, v.level)
-	b = journal.AppendIntField(b, "STATUS", int64(e.Status))
+	if !e.Stream {
+		b = journal.AppendIntField(b, "STATUS", int64(e.Status))
+	}
 	b = appendNativeBytes(b, "PATH", e.Path, pathMax)
 	b = appendNativeBytes(b, "METHOD", e.Method, methodMax)
 	b = appendNativeBytes(b, "REQUEST_ID", e.RequestID, requestIDMax)

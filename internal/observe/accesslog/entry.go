@@ -34,6 +34,8 @@ type Entry struct {
 	User []byte
 	// Shadowed is the policy that would have refused the request if it weren't in shadow mode.
 	Shadowed string
+	// Stream marks a stream of bytes, which has no requests.
+	Stream bool
 	// Status is the status code sent, 0 when none was.
 	Status int
 	// Fault is what went wrong, None when nothing did.
@@ -67,6 +69,9 @@ const statusClientGone = 499
 // upstream's or our own side, refused ones a fault of the client's side. Only failed ones say error.
 func (e *Entry) judge() verdict {
 	row := e.Fault.Row()
+	if e.Stream {
+		return e.judgeStream(row)
+	}
 	switch {
 	case e.Fault == fault.None && e.Status < 500:
 		return verdict{slog.LevelInfo, "request served", "", ""}
@@ -82,4 +87,17 @@ func (e *Entry) judge() verdict {
 		return verdict{slog.LevelInfo, "request abandoned", "reason", row.Text}
 	}
 	return verdict{slog.LevelWarn, "request refused", "reason", row.Text}
+}
+
+// judgeStream is judge for a stream.
+func (e *Entry) judgeStream(row *fault.Row) verdict {
+	switch {
+	case e.Fault == fault.None:
+		return verdict{slog.LevelInfo, "stream ended", "", ""}
+	case row.Side != fault.SideClient:
+		return verdict{slog.LevelError, "stream failed", "error", row.Text}
+	case row.Status == statusClientGone:
+		return verdict{slog.LevelInfo, "stream abandoned", "reason", row.Text}
+	}
+	return verdict{slog.LevelWarn, "stream refused", "reason", row.Text}
 }

@@ -59,6 +59,7 @@ type Registry struct {
 		upstreams   map[string]*Upstream
 		listeners   map[string]*Listener
 		limits      map[string]*Limit // by LimitKey
+		streams     map[string]*Stream // by StreamKey
 		faultSeries int
 	}
 }
@@ -78,6 +79,7 @@ func New(o Options) *Registry {
 	r.mu.upstreams = map[string]*Upstream{}
 	r.mu.listeners = map[string]*Listener{}
 	r.mu.limits = map[string]*Limit{}
+	r.mu.streams = map[string]*Stream{}
 	r.unrouted = r.Route(RouteNone)
 	return r
 }
@@ -190,6 +192,7 @@ type view struct {
 	upstreams []*Upstream
 	listeners []*Listener
 	limits    []*Limit
+	streams   []*Stream
 }
 
 func (r *Registry) view() *view {
@@ -207,6 +210,9 @@ func (r *Registry) view() *view {
 	}
 	for _, l := range r.mu.limits {
 		v.limits = append(v.limits, l)
+	}
+	for _, s := range r.mu.streams {
+		v.streams = append(v.streams, s)
 	}
 	return v
 }

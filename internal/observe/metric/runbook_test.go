@@ -27,6 +27,7 @@ func configured() *Registry {
 	r.SetMaxConnections(10000)
 	r.Store().SetConfigured(true)
 	r.Issuance().SetConfigured(true)
+	r.Stream("relay", "a")
 	r.ConfigLoaded(time.Unix(1_800_000_000, 0), 1)
 	return r
 }

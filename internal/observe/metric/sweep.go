@@ -19,6 +19,7 @@ const (
 type Live struct {
 	Routes, Listeners []string
 	Limits            []string // by LimitKey
+	Streams           []string // by StreamKey
 	// Upstreams holds the targets' addresses by upstream.
 	Upstreams map[string][]string
 }
@@ -53,6 +54,12 @@ func (r *Registry) Sweep(now time.Time, live Live) {
 	for key, l := range r.mu.limits {
 		if l.over(now, limits[key], SweepGrace) {
 			delete(r.mu.limits, key)
+		}
+	}
+	streams := set(live.Streams)
+	for key, s := range r.mu.streams {
+		if s.over(now, streams[key], SweepGrace) && s.closed.Load() == s.opened.Load() {
+			delete(r.mu.streams, key)
 		}
 	}
 	listeners := set(live.Listeners)
