@@ -109,6 +109,7 @@ func TestForwardAuthQuestions(t *testing.T) {
 	}{
 		{`method "HEAD"`, "GET", "HEAD / HTTP/1.1\r\n", ""},
 		{`method "POST"; path "/p"`, "GET", "POST /p HTTP/1.1\r\n", ""},
+		{`method "POST"`, "POST", "Content-Length: 0\r\n", "content"},
 		{`request-headers "X-Token"`, "GET", "X-Token: t\r\n", "Cookie"},
 		{"", "POST", "X-Forwarded-Method: POST\r\n", "content"},
 	} {

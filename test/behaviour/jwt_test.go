@@ -40,7 +40,9 @@ func newIssuer(t *testing.T) *issuer {
 
 // keySet is the public half, with ids that begin with prefix.
 func (i *issuer) keySet(prefix string) string {
-	b := func(n *big.Int, size int) string { return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, size))) }
+	b := func(n *big.Int, size int) string {
+		return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, size)))
+	}
 	set := map[string]any{"keys": []map[string]any{
 		{"kty": "RSA", "kid": prefix + "rsa", "use": "sig", "n": b(i.rsa.N, 256), "e": "AQAB"},
 		{"kty": "EC", "kid": prefix + "ec", "crv": "P-256", "x": b(i.ec.X, 32), "y": b(i.ec.Y, 32)},
@@ -82,7 +84,9 @@ func (i *issuer) sign(kid string, method jwt.SigningMethod, key any, c jwt.MapCl
 	return s
 }
 
-func (i *issuer) rs256(c jwt.MapClaims) string { return i.sign("rsa", jwt.SigningMethodRS256, i.rsa, c) }
+func (i *issuer) rs256(c jwt.MapClaims) string {
+	return i.sign("rsa", jwt.SigningMethodRS256, i.rsa, c)
+}
 
 func bearer(token string) string { return "Authorization: Bearer " + token }
 
@@ -153,7 +157,7 @@ func TestJWTAuthTellsTheUpstream(t *testing.T) {
 			`observability { metrics { address "127.0.0.1:0" }; logging { file "$DIR/log"; access-log { enabled #true; file "$DIR/access" } } }`)
 	}
 	p := start("")
-	forged := []string{"X-User: root", "x_roles: root", "X-LEVEL: root"}
+	forged := []string{"Connection: X-User, X-Roles", "X-User: root", "x_roles: root", "X-LEVEL: root"}
 	for range 2 { // verified, then remembered
 		head := p.do("GET", "/", append(forged, bearer(i.rs256(claims("name", "Ann B."))))...).Text()
 		for _, want := range []string{"\r\nX-User: ann\r\n", "\r\nX-Roles: admin,user\r\n", "\r\nX-Level: 3\r\n"} {
@@ -260,7 +264,9 @@ func TestJWTAuthFetchesKeys(t *testing.T) {
 	}
 	p.expectStatuses(map[int]int{200: 3}, 3, "/", good) // also after a reload
 	answer.Set(origin.Reply(200, strings.Repeat(" ", 2<<20)))
-	eventually(t, "a failure is told", func() bool { return strings.Contains(p.Metrics(), `sentinel_token_keys_fetches_total{result="failure",`+name) })
+	eventually(t, "a failure is told", func() bool {
+		return strings.Contains(p.Metrics(), `sentinel_token_keys_fetches_total{result="failure",`+name)
+	})
 	p.expectStatuses(map[int]int{200: 1}, 1, "/", good)
 	log := p.Logs()
 	for _, want := range []string{"WARN token keys away", "answered 500", "INFO token keys fetched"} {

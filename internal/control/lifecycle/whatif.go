@@ -164,7 +164,11 @@ func answerOf(q *admin.WhatIfLimit, l *whatif.Limit, r *whatif.Answer) admin.Wha
 	a := admin.WhatIfAnswer{
 		WhatIfLimit: *q, Requests: r.Requests, Refused: r.Refused, Delayed: r.Delayed, Margin: r.Margin, Clients: r.Clients, Hit: r.Hit,
 	}
-	if part := l.Unknown(); part != "" {
+	switch part := l.Unknown(); part {
+	case "":
+	case limit.PartUser.String(), limit.PartClaim.String():
+		a.Unknown = "who clients have proved to be isn't remembered"
+	default:
 		a.Unknown = "the values of a " + part + " aren't remembered"
 	}
 	for _, c := range r.Worst {

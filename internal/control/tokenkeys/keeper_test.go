@@ -169,9 +169,12 @@ func TestRedirects(t *testing.T) {
 		hops     int
 		want     bool
 	}{
-		{"https://a.example/k", "https://b.example/k", 1, true}, {"https://a.example/k", "http://a.example/k", 1, false},
-		{"http://127.0.0.1:1/k", "http://127.0.0.1:1/keys", 1, true}, {"http://127.0.0.1:1/k", "https://a.example/k", 1, true},
-		{"http://127.0.0.1:1/k", "http://a.example/k", 1, false}, {"https://a.example/k", "https://a.example/l", redirectsMax + 1, false},
+		{"https://a.example/k", "https://b.example/k", 1, true},
+		{"https://a.example/k", "http://a.example/k", 1, false},
+		{"http://127.0.0.1:1/k", "http://127.0.0.1:1/keys", 1, true},
+		{"http://127.0.0.1:1/k", "https://a.example/k", 1, true},
+		{"http://127.0.0.1:1/k", "http://a.example/k", 1, false},
+		{"https://a.example/k", "https://a.example/l", redirectsMax + 1, false},
 	} {
 		via := make([]*http.Request, c.hops)
 		for i := range via {

@@ -35,6 +35,7 @@ func TestSimulate(t *testing.T) {
 		{Rule: limit.Rule{Requests: 5, Burst: 2}, Key: keyOf(t, "client_ip")},
 		{Rule: limit.Rule{Requests: 1, Per: time.Minute, Burst: 3}, Key: keyOf(t, "path"), LetsPass: true},
 		{Rule: limit.Rule{Requests: 1}, Key: keyOf(t, "header:x-key")},
+		{Rule: limit.Rule{Requests: 1}, Key: keyOf(t, "user")},
 	}
 	one := func(client int, at time.Duration) demand.Seen {
 		return demand.Seen{Request: demand.Request{Client: addr(client), Path: 1}, At: time.Hour + at, Count: 1}
@@ -44,7 +45,7 @@ func TestSimulate(t *testing.T) {
 		{Request: demand.Request{Client: addr(3), Path: 2}, At: time.Hour + time.Second, Span: 90 * time.Millisecond, Count: 10},
 		one(1, 2*time.Second),
 	}
-	got := Simulate(list, limits, all(3))
+	got := Simulate(list, limits, all(4))
 	if a := got[0]; a.Requests != 15 || a.Refused != 9 || a.Clients != 3 || a.Hit != 2 || a.Margin != 8 ||
 		!slices.Equal(a.Worst, []Client{{addr(3), 10, 8}, {addr(1), 4, 1}}) {
 		t.Errorf("by client: %+v", a)
@@ -54,6 +55,9 @@ func TestSimulate(t *testing.T) {
 	}
 	if a := got[2]; a.Requests != 0 || limits[2].Unknown() != "header" {
 		t.Errorf("by header: %+v, unknown %q", a, limits[2].Unknown())
+	}
+	if a := got[3]; a.Requests != 0 || limits[3].Unknown() != "user" {
+		t.Errorf("by user: %+v, unknown %q", a, limits[3].Unknown())
 	}
 	delayed := Simulate(list[:4], []Limit{{Rule: limits[0].Rule, Key: limits[0].Key, Patience: time.Second}}, all(1))[0]
 	if delayed.Delayed != 1 || delayed.Refused != 0 || delayed.Hit != 1 {

@@ -97,8 +97,18 @@ func TestClaims(t *testing.T) {
 		name, value string
 		want        bool
 	}{
-		{"s", "a", true}, {"s", "b", true}, {"s", "a b", true}, {"s", "a b c", false}, {"s", "", false}, {"l", "x", true}, {"l", "1", true}, {"l", "x,1,false", false},
-		{"t", "true", true}, {"n", "12345678901234567890", true}, {"o", "p", false}, {"e", "", false},
+		{"s", "a", true},
+		{"s", "b", true},
+		{"s", "a b", true},
+		{"s", "a b c", false},
+		{"s", "", false},
+		{"l", "x", true},
+		{"l", "1", true},
+		{"l", "x,1,false", false},
+		{"t", "true", true},
+		{"n", "12345678901234567890", true},
+		{"o", "p", false},
+		{"e", "", false},
 	} {
 		v, _ := find(claims, c.name)
 		if got := holds(v, c.value); got != c.want {
@@ -120,12 +130,22 @@ func TestParseKeySet(t *testing.T) {
 		keys string
 		want int // usable ones; 0 is an error
 	}{
-		{"", 0}, {ec(""), 1}, {ec(`,"use":"enc"`), 0}, {ec(`,"use":"sig"`) + "," + ec(`,"kid":"b"`), 2}, {ec("") + `,{"kty":"new"}`, 1}, {`7`, 0},
+		{"", 0},
+		{ec(""), 1},
+		{ec(`,"use":"enc"`), 0},
+		{ec(`,"use":"sig"`) + "," + ec(`,"kid":"b"`), 2},
+		{ec("") + `,{"kty":"new"}`, 1},
+		{`7`, 0},
 		{fmt.Sprintf(`{"kty":"EC","crv":"P-256","x":%q,"y":%q}`, y, x), 0}, // not on the curve
-		{fmt.Sprintf(`{"kty":"EC","crv":"P-384","x":%q,"y":%q}`, x, y), 0}, {fmt.Sprintf(`{"kty":"EC","crv":"P-256","x":%q}`, x), 0},
-		{fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQAB"}`, modulus), 1}, {fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQ"}`, modulus), 0}, {fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"Ag"}`, modulus), 0},
+		{fmt.Sprintf(`{"kty":"EC","crv":"P-384","x":%q,"y":%q}`, x, y), 0},
+		{fmt.Sprintf(`{"kty":"EC","crv":"P-256","x":%q}`, x), 0},
+		{fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQAB"}`, modulus), 1},
+		{fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQ"}`, modulus), 0},
+		{fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"Ag"}`, modulus), 0},
 		{fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQAB"}`, b([]byte("\xc1"+strings.Repeat("\x55", 127)))), 0},
-		{fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","x":%q}`, x), 1}, {fmt.Sprintf(`{"kty":"OKP","crv":"X25519","x":%q}`, x), 0}, {`{"kty":"oct","k":"AAAA"}`, 0},
+		{fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","x":%q}`, x), 1},
+		{fmt.Sprintf(`{"kty":"OKP","crv":"X25519","x":%q}`, x), 0},
+		{`{"kty":"oct","k":"AAAA"}`, 0},
 	} {
 		s, err := ParseKeySet([]byte(`{"keys":[` + c.keys + `]}`))
 		if (err != nil) != (c.want == 0) || err == nil && s.Len() != c.want {

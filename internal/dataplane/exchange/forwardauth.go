@@ -123,8 +123,12 @@ func (x *exchange) questionFor(f *snapshot.ForwardAuth, host string) *message.Ou
 			}
 		}
 	}
+	framing := message.NoContent
+	if h.Method == message.MethodPost {
+		framing = message.Length // of nothing: some servers insist (RFC 9110 section 8.6)
+	}
 	q := &x.side.question
-	*q = message.Outgoing{Head: h, Path: f.Path, Query: f.Query, Framing: message.NoContent, Scratch: q.Scratch}
+	*q = message.Outgoing{Head: h, Path: f.Path, Query: f.Query, Framing: framing, Scratch: q.Scratch}
 	return q
 }
 
@@ -191,8 +195,12 @@ func (x *exchange) copyAnswer(f *snapshot.ForwardAuth, h *message.Head) {
 
 // refusalFields are the fields of a refusal that go to the client.
 var refusalFields = [...]snapshot.FieldName{
-	{Name: "Location", Lower: "location"}, {Name: "WWW-Authenticate", Lower: "www-authenticate"}, {Name: "Set-Cookie", Lower: "set-cookie"},
-	{Name: "Content-Type", Lower: "content-type"}, {Name: "Content-Encoding", Lower: "content-encoding"}, {Name: "Cache-Control", Lower: "cache-control"},
+	{Name: "Location", Lower: "location"},
+	{Name: "WWW-Authenticate", Lower: "www-authenticate"},
+	{Name: "Set-Cookie", Lower: "set-cookie"},
+	{Name: "Content-Type", Lower: "content-type"},
+	{Name: "Content-Encoding", Lower: "content-encoding"},
+	{Name: "Cache-Control", Lower: "cache-control"},
 }
 
 // relayRefusal readies the answer of a service for the client.
