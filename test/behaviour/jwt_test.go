@@ -209,6 +209,11 @@ func TestJWTAuthTellsTheUpstream(t *testing.T) {
 			}
 		}
 		p.expectMetrics(`sentinel_policy_decisions_total{outcome="shadowed",policy="jwt_auth",route="r"} 2`)
+		both := start(fmt.Sprintf(`mode "shadow"; token-from "cookie:t" }; basic-auth { mode "shadow"; users-file %q`, usersFile(t, 4, "ann", "secret")))
+		both.expectStatuses(map[int]int{200: 1}, 1, "/")
+		if log := both.File("access"); !strings.Contains(log, `would_refuse="basic_auth"`) || strings.Contains(log, "jwt_auth") {
+			t.Errorf("the log doesn't name the first policy that would have refused: %s", log)
+		}
 	})
 }
 

@@ -110,7 +110,9 @@ func (x *exchange) decided(p metric.Policy, shadow bool, k fault.Kind) fault.Kin
 		return k
 	case k != fault.None && shadow:
 		d = metric.Shadowed
-		x.shadowed = p.String()
+		if x.shadowed == "" { // the first one would have answered
+			x.shadowed = p.String()
+		}
 		k = fault.None
 	case k != fault.None && k.Side() == fault.SideClient:
 		d = metric.Denied
