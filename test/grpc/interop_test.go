@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,32 +77,51 @@ upstreams { upstream "u" { target %q; protocol "h2c" } }
 	}
 }
 
-// startServer starts the server of the cases and returns its address.
+// startServer starts the server of the cases and returns its address. The program takes the
+// number of a port, which another process may take first: then the next one is tried.
 func startServer(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close() // the program takes a port, not a listener
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command(filepath.Join(programs, "server"), "-port", port)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
+	for try := range 20 {
+		if address, ok := tryServer(t, 8000+(os.Getpid()*31+try)%4000); ok {
 			return address
 		}
 	}
 	t.Fatal("the server doesn't listen")
 	return ""
+}
+
+// tryServer starts the server on a port. ok is false when it has ended instead.
+func tryServer(t *testing.T, port int) (address string, ok bool) {
+	t.Helper()
+	address = fmt.Sprintf("127.0.0.1:%d", port)
+	if c, err := net.Dial("tcp", address); err == nil {
+		c.Close()
+		return "", false
+	}
+	cmd := exec.Command(filepath.Join(programs, "server"), "-port", strconv.Itoa(port))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-ended
+	})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return "", false
+		case <-tick.C:
+			if c, err := net.Dial("tcp", address); err == nil {
+				c.Close()
+				return address, true
+			}
+		}
+	}
 }
