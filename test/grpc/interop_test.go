@@ -113,10 +113,13 @@ func tryServer(t *testing.T, port int) (address string, ok bool) {
 	})
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	timeout := time.After(patience)
 	for {
 		select {
 		case <-ended:
 			return "", false
+		case <-timeout:
+			t.Fatal("the server neither listens nor ends")
 		case <-tick.C:
 			if c, err := net.Dial("tcp", address); err == nil {
 				c.Close()

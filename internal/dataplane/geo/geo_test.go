@@ -134,8 +134,15 @@ func TestRules(t *testing.T) {
 		asn     uint32
 		want    string
 	}{
-		{"DE", 0, "allow"}, {"ZZ", 0, "deny"}, {"AA", 0, "nothing"}, {"", 0, "nothing"}, {"", 5, "nothing"},
-		{"ZZ", 64500, "allow"}, {"DE", 64501, "deny"}, {"ZZ", 7, "allow"}, {"FR", 8, "allow"},
+		{"DE", 0, "allow"},
+		{"ZZ", 0, "deny"},
+		{"AA", 0, "nothing"},
+		{"", 0, "nothing"},
+		{"", 5, "nothing"},
+		{"ZZ", 64500, "allow"},
+		{"DE", 64501, "deny"},
+		{"ZZ", 7, "allow"},
+		{"FR", 8, "allow"},
 	} {
 		p := Place{ASN: row.asn}
 		if row.country != "" {

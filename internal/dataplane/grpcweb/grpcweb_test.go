@@ -12,9 +12,14 @@ func TestParse(t *testing.T) {
 		want   Type
 		format string
 	}{
-		{"application/grpc-web", Binary, ""}, {"application/grpc-web+proto", Binary, "+proto"},
-		{"application/grpc-web-text", Text, ""}, {"application/grpc-web-text+proto; charset=utf-8", Text, "+proto"},
-		{"application/grpc", None, ""}, {"application/grpc+proto", None, ""}, {"application/grpc-website", None, ""}, {"", None, ""},
+		{"application/grpc-web", Binary, ""},
+		{"application/grpc-web+proto", Binary, "+proto"},
+		{"application/grpc-web-text", Text, ""},
+		{"application/grpc-web-text+proto; charset=utf-8", Text, "+proto"},
+		{"application/grpc", None, ""},
+		{"application/grpc+proto", None, ""},
+		{"application/grpc-website", None, ""},
+		{"", None, ""},
 	} {
 		if got, format := Parse([]byte(c.in)); got != c.want || string(format) != c.format {
 			t.Errorf("Parse(%q) = %v, %q, want %v, %q", c.in, got, format, c.want, c.format)
@@ -31,8 +36,15 @@ func TestAppendTrailers(t *testing.T) {
 
 func TestDecoder(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
-		{"YWJj", "abc"}, {"YQ==YmM=", "abc"}, {"", ""}, {"YWI=", "ab"},
-		{"YWJ", "error"}, {"Y===", "error"}, {"YW J", "error"}, {"YR==", "error"}, {"=YWJ", "error"},
+		{"YWJj", "abc"},
+		{"YQ==YmM=", "abc"},
+		{"", ""},
+		{"YWI=", "ab"},
+		{"YWJ", "error"},
+		{"Y===", "error"},
+		{"YW J", "error"},
+		{"YR==", "error"},
+		{"=YWJ", "error"},
 	} {
 		for cut := range len(c.in) + 1 {
 			var d Decoder

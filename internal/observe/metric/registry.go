@@ -58,7 +58,7 @@ type Registry struct {
 		routes      map[string]*Route
 		upstreams   map[string]*Upstream
 		listeners   map[string]*Listener
-		limits      map[string]*Limit // by LimitKey
+		limits      map[string]*Limit  // by LimitKey
 		streams     map[string]*Stream // by StreamKey
 		faultSeries int
 	}
