@@ -386,11 +386,12 @@ var beyondFull = map[string]bool{
 	"listener.proxy-protocol":     true,                                             // behind-load-balancer.kdl
 	"upstream.tls":                true,                                             // upstream-tls.kdl
 	"connection-pool.max-streams": true, "connection-pool.ping-interval-secs": true, // grpc.kdl
-	"geoip":            true,                      // geoip.kdl
-	"rate-limit-store": true,                      // fleet.kdl
-	"acme":             true,                      // acme.kdl
-	"route.grpc-web":   true,                      // grpc.kdl
-	"listener.tcp":     true, "matches.sni": true, // tcp.kdl
+	"upstream.proxy-protocol": true,                      // tcp.kdl
+	"geoip":                   true,                      // geoip.kdl
+	"rate-limit-store":        true,                      // fleet.kdl
+	"acme":                    true,                      // acme.kdl
+	"route.grpc-web":          true,                      // grpc.kdl
+	"listener.tcp":            true, "matches.sni": true, // tcp.kdl
 	"listener.tls": true, // tls.kdl
 	"access":       true, "listener.access": true, "route.access": true,
 	// access-control.kdl shows these

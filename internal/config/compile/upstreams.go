@@ -49,10 +49,22 @@ func (b *builder) upstreamSettings(u *schema.Upstream) upstream.Settings {
 	if u.Timeouts.Request.From.Kind == schema.Written {
 		s.RequestTimeout = u.Timeouts.Request.V
 	}
+	s.ProxyHeader = headerVersion(u)
 	if q := u.Queue; q != nil {
 		s.Queue = queue.Limits{Pending: int(q.MaxPending.V), Wait: q.Timeout.V, Shed: q.ShedAfter.V}
 	}
 	return s
+}
+
+// headerVersion returns the version of the PROXY header that an upstream wants; 0 for none.
+func headerVersion(u *schema.Upstream) int {
+	switch u.ProxyProtocol.V {
+	case "v1":
+		return 1
+	case "v2":
+		return 2
+	}
+	return 0
 }
 
 // stickyCookie reads the keys of a sticky cookie: a cookie that can't be sealed is refused,

@@ -55,7 +55,7 @@ func (p *printer) blocks(k *Key, block any, depth int) {
 			continue
 		}
 		p.indent(depth)
-		if isInherited(c) || !holdsLive(inner.b.String()) {
+		if isInherited(c) || !holdsLive(inner.b.String()) || isOfRequests(k, block) {
 			p.b.WriteString("/- ")
 		}
 		p.b.WriteString(k.Name)

@@ -71,6 +71,17 @@ func (d *decoder) only(block string, b any, because string, may ...string) {
 	}
 }
 
+// streamListenerKeys are the keys of a listener that mean something for streams.
+func streamListenerKeys() []string {
+	return []string{"name", "address", "protocol", "limits", "access", "proxy-protocol", "tcp"}
+}
+
+// isOfRequests reports whether k means nothing in block because that takes streams.
+func isOfRequests(k *Key, block any) bool {
+	l, ok := block.(*Listener)
+	return ok && l.Protocol.V == protocolTCP && !slices.Contains(streamListenerKeys(), k.Name)
+}
+
 // streamListener checks a listener by whether its connections are streams.
 func (d *decoder) streamListener(l *Listener) {
 	if l.Protocol.V != protocolTCP {
@@ -80,7 +91,7 @@ func (d *decoder) streamListener(l *Listener) {
 		return
 	}
 	const because = "with protocol \"tcp\", which passes bytes on"
-	d.only("listener", l, because, "name", "address", "protocol", "limits", "access", "proxy-protocol", "tcp")
+	d.only("listener", l, because, streamListenerKeys()...)
 	d.only("limits", &l.Limits, because, "max-connections", "max-connections-per-client")
 }
 
@@ -145,6 +156,32 @@ func (d *decoder) streams(c *Config, names map[string]Origin, used map[string]bo
 		if at, ok := needed[u.Name.V]; ok && u.TLS != nil {
 			d.errorAt(at, "upstream %q has tls, and streams are passed on as they come", u.Name.V).
 				hint("remove tls there, or use another upstream").related(u.TLS.From, "its tls is here")
+		}
+	}
+}
+
+// headers reports upstreams of requests that want PROXY headers: their connections carry the
+// requests of many clients. used are the upstreams that routes need.
+func (d *decoder) headers(c *Config, used map[string]bool) {
+	streams := make(map[string]bool) // nothing but streams so far
+	for _, p := range allPolicies(c) {
+		if f := p.ForwardAuth; f != nil {
+			streams[f.Upstream.V] = false
+		}
+	}
+	for _, r := range c.Routes {
+		for _, name := range references(r) {
+			if len(r.Matches.SNI) == 0 {
+				streams[name.V] = false
+			} else if _, known := streams[name.V]; !known {
+				streams[name.V] = true
+			}
+		}
+	}
+	for _, u := range c.Upstreams {
+		if u.ProxyProtocol.IsSet() && used[u.Name.V] && !streams[u.Name.V] {
+			d.errorAt(u.ProxyProtocol.From, "upstream %q answers requests, and a PROXY header is for streams", u.Name.V).
+				hint("remove proxy-protocol: the client stands in X-Forwarded-For and Forwarded")
 		}
 	}
 }

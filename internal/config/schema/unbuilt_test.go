@@ -193,7 +193,7 @@ func TestUnbuiltShowsAndDiffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{bare, full, surviving, string(complete), strings.ReplaceAll(surviving, `type "http" {`, `type {`)} {
+	for _, text := range []string{bare, full, passing, surviving, string(complete), strings.ReplaceAll(surviving, `type "http" {`, `type {`)} {
 		c := loadUnbuilt(t, text)
 		shown := string(Show(c))
 		again := loadUnbuilt(t, shown)
@@ -206,11 +206,19 @@ func TestUnbuiltShowsAndDiffers(t *testing.T) {
 	}
 }
 
-// TestEveryKeyIsRead checks that surviving writes each key of its blocks, so that the tests
+// passing is a configuration of streams, for keys that requests have no use for.
+const passing = `
+listeners { listener "l" { address ":80"; protocol "tcp"; tcp { upstream "u" }; limits { max-connections 5 } } }
+routes { route "r" { matches { sni "a.example" "*.b" }; upstream "u"; access { deny "192.0.2.0/24" } } }
+upstreams { upstream "u" { target "10.0.0.1:1"; proxy-protocol "v2" } }
+`
+
+// TestEveryKeyIsRead checks that surviving and passing write each key of its blocks, so that the tests
 // that read it miss none.
 func TestEveryKeyIsRead(t *testing.T) {
 	seen := make(map[string]bool)
 	markWritten(seen, table()[""], loadUnbuilt(t, surviving))
+	markWritten(seen, table()[""], loadUnbuilt(t, passing))
 	blocks := []string{
 		"resolver", "mirror", "retry-policy", "sticky-cookie", "health-check", "health-check type", "passive-health", "circuit-breaker",
 		"queue", "adaptive-concurrency", "retry-budget", "target", "upstream",

@@ -15,6 +15,7 @@ type Upstream struct {
 	SlowStart             Value[time.Duration] // 0: none
 	PanicThresholdPercent Value[int64]         // of the targets; 0: never
 	MaxConnections        Value[int64]         // requests in progress at all targets together; 0 means no limit
+	ProxyProtocol         Value[string]        // "v1" or "v2"; unset: none
 	PassDeadline          Value[string]        // field name; unset: not passed
 	Timeouts              Timeouts             // what it sets itself, then top level, then defaults
 	ConnectionPool        ConnectionPool
@@ -125,6 +126,11 @@ func upstreamKeys() []Key {
 		{
 			Name: "max-connections", Kind: Int, Unit: "requests", Max: 1000000, Default: "0", ZeroOff: true,
 			Doc: "requests in progress at all targets together; 0 means no limit", slot: value(func(u *Upstream) any { return &u.MaxConnections }),
+		},
+		{
+			Name: "proxy-protocol", Kind: Enum, Words: []string{"v1", "v2"},
+			Doc:  "begin each connection with a PROXY header of that version, which names the client; only for upstreams of streams. See [proxy-protocol.md](../proxy-protocol.md)",
+			slot: value(func(u *Upstream) any { return &u.ProxyProtocol }),
 		},
 		{
 			Name: "pass-deadline", Kind: Text, check: checkOwnField,

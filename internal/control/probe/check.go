@@ -55,6 +55,8 @@ type Check struct {
 	BodyPattern  *regexp.Regexp // nil is any body
 	BodyBytesMax int64          // how much of the body is read and matched; 0 is 64 KiB
 
+	// Preface is what each connection begins with, before TLS; nil for nothing.
+	Preface []byte
 	// HTTP2 has an HTTP check without TLS asked over HTTP/2. With TLS its NextProtos say what
 	// may be agreed on; none is HTTP/1.1.
 	HTTP2 bool

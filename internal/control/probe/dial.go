@@ -63,6 +63,11 @@ func (a *asker) walk(ctx context.Context) *failure {
 	defer raw.Close()
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if len(a.check.Preface) > 0 {
+		if _, err := raw.Write(a.check.Preface); err != nil {
+			return failed(LayerConnect, stoppedOr(ctx, err))
+		}
+	}
 	conn := raw
 	if a.check.TLS != nil {
 		secure, f := a.handshake(ctx, raw)

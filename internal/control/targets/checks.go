@@ -6,6 +6,7 @@ import (
 
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/probe"
+	"sentinel/internal/dataplane/proxyproto"
 	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/event"
 )
@@ -17,6 +18,12 @@ func checksOf(cfg *schema.Config, security func(upstream string) *tls.Config) ma
 		if u.HealthCheck != nil {
 			c := checkOf(u.HealthCheck)
 			c.TLS, c.HTTP2 = security(u.Name.V), u.Protocol.V == "h2c"
+			switch u.ProxyProtocol.V { // the connection is our own
+			case "v1":
+				c.Preface = proxyproto.AppendLocal(nil, 1)
+			case "v2":
+				c.Preface = proxyproto.AppendLocal(nil, 2)
+			}
 			checks[u.Name.V] = c
 		}
 	}

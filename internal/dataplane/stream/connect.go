@@ -2,10 +2,13 @@ package stream
 
 import (
 	"errors"
+	"net"
+	"net/netip"
 	"time"
 
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/netio"
+	"sentinel/internal/dataplane/proxyproto"
 	"sentinel/internal/dataplane/queue"
 	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
@@ -74,7 +77,7 @@ func (x *stream) ask(u *upstream.Upstream, by time.Duration) fault.Kind {
 	}
 }
 
-// attempt connects to one target, if one is picked.
+// attempt connects to one target, if one is picked, and tells it who the client is.
 func (x *stream) attempt(u *upstream.Upstream, by time.Duration) (k fault.Kind, picked bool) {
 	if err := u.Pick(&x.choice, x.at); err != nil {
 		return kindOf(err, fault.NoTarget), false
@@ -84,6 +87,12 @@ func (x *stream) attempt(u *upstream.Upstream, by time.Duration) (k fault.Kind, 
 	began := x.at
 	conn, err := x.target.Pool.Dial(transport.Want{Now: began, By: by})
 	x.took = x.look() - began
+	if err == nil && u.ProxyHeader > 0 {
+		if _, err = conn.Write(x.appendHeader(nil, u.ProxyHeader)); err != nil {
+			x.target.Pool.Hangup(conn)
+			err = fault.UpstreamUnreachable
+		}
+	}
 	if err != nil {
 		x.choice.Done(x.at, x.took, upstream.Failed)
 		u.Learn(x.at, x.took, upstream.Failed)
@@ -93,6 +102,20 @@ func (x *stream) attempt(u *upstream.Upstream, by time.Duration) (k fault.Kind, 
 	x.choice.Connected(x.at, x.took)
 	u.Learn(x.at, x.took, upstream.OK)
 	return fault.None, true
+}
+
+// appendHeader appends the PROXY header for the target: the client, where it has connected to,
+// and what a header from before us has added.
+func (x *stream) appendHeader(dst []byte, version int) []byte {
+	var destination netip.AddrPort
+	if a, ok := x.c.Net.NetConn().LocalAddr().(*net.TCPAddr); ok {
+		destination = a.AddrPort()
+	}
+	var tlvs []byte
+	if h := x.c.Header; h != nil && !h.Local {
+		destination, tlvs = h.Destination, h.TLVs
+	}
+	return proxyproto.Append(dst, version, x.client.Addr, destination, tlvs)
 }
 
 // kindOf returns the fault that err is.

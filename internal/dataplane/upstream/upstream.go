@@ -37,6 +37,10 @@ type Settings struct {
 	PassDeadline string        // field that tells a target the time left, in milliseconds; empty for none
 	PassedLower  string        // the same in lower case: what clients send by that name is dropped
 
+	// ProxyHeader is the version of the PROXY header that streams to targets begin with; 0 for
+	// none.
+	ProxyHeader int
+
 	TargetRequestsMax int // in progress at one target; 0 is no limit
 	RequestsMax       int // in progress at all targets together; 0 is no limit
 	Queue             queue.Limits
