@@ -58,16 +58,10 @@ func TestHTTP2(t *testing.T) {
 
 // TestHTTP2Settings checks what each key of http2 tells clients and holds them to.
 func TestHTTP2Settings(t *testing.T) {
-	release := make(chan struct{})
-	o := origin.Start(t, func(c *origin.Conn) {
-		r, err := c.ReadHead()
-		if err != nil {
-			return
-		}
-		<-release
-		c.WriteString(origin.Response(r, 200, "ok"))
-	})
-	p := start(t, `http2 { h2c #true; max-concurrent-streams 2; initial-window-size 20000; connection-window-size 70000; max-frame-size 20000 }; timeouts { read-secs 20 }`, forward(o, "", ""))
+	entered, release := make(chan origin.Request, 1), make(chan struct{})
+	o := origin.Start(t, origin.Acts(func(origin.Request) origin.Act { return origin.Held(entered, release, origin.Reply(200, "ok")) }))
+	p := start(t, `http2 { h2c #true; max-concurrent-streams 2; initial-window-size 20000; connection-window-size 70000; max-frame-size 20000 }`,
+		forward(o, "", "max-connections 1; queue { max-pending 9 }"))
 	c := h2raw.Dial(t, p.addr)
 	c.Quiet = true
 	for id, v := range map[http2.SettingID]uint32{
@@ -77,22 +71,37 @@ func TestHTTP2Settings(t *testing.T) {
 			t.Errorf("%v = %d, want %d", id, c.Server[id], v)
 		}
 	}
-	for _, id := range []uint32{1, 3, 5} {
-		c.Must(c.Get(id, "/"))
+	f, err := c.Next()
+	for ; err == nil; f, err = c.Next() {
+		if w, ok := f.(*http2.WindowUpdateFrame); ok {
+			if w.StreamID != 0 || w.Increment != 70000-65535 {
+				t.Errorf("the connection's window grows by %d", w.Increment)
+			}
+			break
+		}
 	}
+	c.Must(err)
+	c.Must(c.Get(1, "/"))
+	<-entered
+	c.Must(c.Open(3, false, h2raw.Head("POST", "/")...)) // it waits, and nobody reads its content
+	c.Must(c.Get(5, "/"))
 	if a, err := c.Answer(5); err != nil || a.Reset != http2.ErrCodeRefusedStream {
 		t.Errorf("a third stream = %v, %v; want it refused", a, err)
 	}
-	close(release)
-	c.Want(1, "200")
-	c.Want(3, "200")
-	c.Must(c.WriteSettingsAck())
-	c.Must(c.Open(7, false, h2raw.Head("POST", "/deaf")...))
-	c.Must(c.WriteData(7, false, make([]byte, 20000)))
-	c.Must(c.WriteData(7, false, make([]byte, 20000)))
+	c.Must(c.WriteData(3, false, make([]byte, 20000)))
+	c.Must(c.WritePing(false, [8]byte{1}))
+	for {
+		f, err := c.Next()
+		c.Must(err)
+		if _, ok := f.(*http2.PingFrame); ok {
+			break
+		}
+	}
+	c.Must(c.WriteData(3, false, make([]byte, 1)))
 	if code, err := c.End(); err != nil || code != http2.ErrCodeFlowControl {
 		t.Errorf("content beyond the window = %v, %v; want FLOW_CONTROL_ERROR", code, err)
 	}
+	close(release)
 	c = h2raw.Dial(t, p.addr)
 	c.Must(c.WriteRawFrame(0x77, 0, 0, make([]byte, 20001)))
 	if code, err := c.End(); err != nil || code != http2.ErrCodeFrameSize {

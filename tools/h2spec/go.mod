@@ -1,3 +1,5 @@
+// The program that judges how HTTP/2 is spoken, apart from the module so that building
+// Sentinel needs none of it.
 module sentinel/tools/h2spec
 
 go 1.26.0

@@ -11,8 +11,8 @@ func http2Settings(l *schema.Listener) h2.Settings {
 	return h2.Settings{
 		HeadBytesMax: s.HeadBytesMax, FieldsMax: s.FieldsMax, TargetBytesMax: s.TargetBytesMax, RequestsMax: s.RequestsMax,
 		HeadTimeout: s.HeadTimeout, IdleTimeout: s.IdleTimeout, ContentTimeout: s.ContentTimeout, WriteTimeout: s.WriteTimeout,
-		ContentRateMin: s.ContentRateMin,
-		StreamsMax:     int(l.HTTP2.MaxConcurrentStreams.V), FrameBytesMax: int(l.HTTP2.MaxFrameSize.V),
+		ContentRateMin: s.ContentRateMin, WriteRateMin: s.WriteRateMin,
+		StreamsMax: int(l.HTTP2.MaxConcurrentStreams.V), FrameBytesMax: int(l.HTTP2.MaxFrameSize.V),
 		StreamWindow: l.HTTP2.InitialWindowSize.V, ConnectionWindow: l.HTTP2.ConnectionWindowSize.V,
 	}
 }

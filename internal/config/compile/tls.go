@@ -107,7 +107,7 @@ func (e *edgeBuilder) build() *tlsedge.Edge {
 
 func (e *edgeBuilder) options(tickets *tlsedge.Tickets) tlsedge.Options {
 	o := tlsedge.Options{
-		Protocols:  []string{tlsedge.HTTP1},
+		Protocols:  protocols(&e.l.HTTP2),
 		MinVersion: version(e.t.MinVersion.V), MaxVersion: version(e.t.MaxVersion.V),
 		HandshakeTimeout: e.t.HandshakeTimeout.V, Tickets: tickets, Prove: e.prover(), Default: e.sites[e.def], Sites: e.sites,
 		Curves: []tls.CurveID{tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024, tls.X25519, tls.CurveP256, tls.CurveP384},
@@ -127,6 +127,17 @@ func (e *edgeBuilder) options(tickets *tlsedge.Tickets) tlsedge.Options {
 		}
 	}
 	return o
+}
+
+// protocols returns what is offered in the handshake.
+func protocols(h *schema.HTTP2) []string {
+	switch {
+	case !h.Enabled.V:
+		return []string{tlsedge.HTTP1}
+	case h.Only.V:
+		return []string{tlsedge.HTTP2}
+	}
+	return []string{tlsedge.HTTP2, tlsedge.HTTP1}
 }
 
 func version(v string) uint16 {

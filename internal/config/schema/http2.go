@@ -3,6 +3,7 @@ package schema
 // HTTP2 says whether and how a listener speaks HTTP/2.
 type HTTP2 struct {
 	Block
+	Enabled              Value[bool] // over TLS
 	H2C                  Value[bool]
 	Only                 Value[bool]
 	MaxConcurrentStreams Value[int64]
@@ -16,6 +17,10 @@ func http2Block() blockDef {
 		name: "http2",
 		doc:  "How HTTP/2 is spoken. All limits and timeouts of the listener hold for it, too. See [http2.md](../http2.md).",
 		keys: []Key{
+			{
+				Name: "enabled", Kind: Bool, Default: "#true", Doc: "offer HTTP/2 to clients in the handshake of TLS; it has no effect without TLS",
+				slot: value(func(h *HTTP2) any { return &h.Enabled }),
+			},
 			{
 				Name: "h2c", Kind: Bool, Default: "#false",
 				Doc:  "take HTTP/2 without TLS from clients that begin with it (prior knowledge), beside HTTP/1.1 on the same port; never by Upgrade",
@@ -43,22 +48,28 @@ func http2Block() blockDef {
 				Doc: "payload of a frame that clients may send", slot: value(func(h *HTTP2) any { return &h.MaxFrameSize }),
 			},
 		},
-		finish: finishHTTP2,
+		finish: func(d *decoder, b any) { d.ordered("http2", b, "initial-window-size", "connection-window-size") },
 	}
 }
 
-// finishHTTP2 reports what has no effect because HTTP/2 isn't spoken.
-func finishHTTP2(d *decoder, b any) {
-	h := b.(*HTTP2)
-	d.ordered("http2", b, "initial-window-size", "connection-window-size")
-	if h.H2C.V {
+// http2 reports what has no effect because the listener doesn't speak HTTP/2, or not so.
+func (d *decoder) http2(l *Listener) {
+	h := &l.HTTP2
+	switch off := h.Enabled.IsSet() && !h.Enabled.V; {
+	case l.TLS != nil && h.H2C.V:
+		d.errorAt(h.H2C.From, "h2c has no effect: with tls, HTTP/2 is agreed on in the handshake").hint("remove it")
+		return
+	case l.TLS == nil && off:
+		d.errorAt(h.Enabled.From, "enabled has no effect without tls").hint("remove it")
+		return
+	case h.H2C.V || l.TLS != nil && !off:
 		return
 	}
 	for _, k := range d.specs["http2"].rows {
 		from := Origin{}
-		switch v := k.slot.at(b).(type) {
+		switch v := k.slot.at(h).(type) {
 		case *Value[bool]:
-			if v.V {
+			if v.V && v != &h.Enabled {
 				from = v.From
 			}
 		case *Value[int64]:

@@ -199,6 +199,9 @@ func finishSNI(d *decoder, b any) {
 func finishListener(d *decoder, b any) {
 	l := b.(*Listener)
 	d.streamListener(l)
+	if l.Protocol.V != protocolTCP {
+		d.http2(l)
+	}
 	switch https := l.Protocol.V == "https"; {
 	case https && l.TLS == nil:
 		d.errorAt(l.Protocol.From, "protocol \"https\" needs tls").hint("add tls { cert-file \"...\"; key-file \"...\" }")

@@ -4,15 +4,26 @@ import (
 	"sentinel/internal/dataplane/h2"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/tlsedge"
 )
 
 // speak serves a connection in the protocol that its client speaks.
 func (p *Proxy) speak(c *listen.Conn, client *message.Client) {
-	if l := p.listener(p.current.Load(), client); client.TLS == nil && l.H2C && (l.H2Only || p.beginsH2(c, client)) {
+	if p.speaksH2(c, client) {
 		p.h2.Serve(c.Net, c, client)
 		return
 	}
 	p.engine.Serve(c.Net, c, client)
+}
+
+// speaksH2 reports whether a connection is one of HTTP/2: by the handshake, or without TLS by
+// how it begins.
+func (p *Proxy) speaksH2(c *listen.Conn, client *message.Client) bool {
+	l := p.listener(p.current.Load(), client)
+	if client.TLS != nil {
+		return l.H2Only || client.TLS.Protocol == tlsedge.HTTP2
+	}
+	return l.H2C && (l.H2Only || p.beginsH2(c, client))
 }
 
 // beginsH2 waits for so much of a connection that it tells whether it is an HTTP/2 one. What

@@ -20,6 +20,7 @@ type Settings struct {
 	IdleTimeout    time.Duration // without a request
 	ContentTimeout time.Duration // between two reads of content
 	WriteTimeout   time.Duration // for an answer without progress
+	WriteRateMin   int64         // bytes a second that the client takes of an answer that waits; 0 is any
 	ContentRateMin int64         // bytes a second of request content, after a ContentTimeout of grace; 0 is none
 
 	StreamsMax       int   // exchanges at once on one connection; told to the peer

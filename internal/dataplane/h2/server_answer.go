@@ -6,6 +6,7 @@ import (
 
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/message"
+	"sentinel/internal/dataplane/netio"
 )
 
 // answer is what belongs to the task that serves a stream.
@@ -19,6 +20,9 @@ type answer struct {
 	read      int64
 	readSince time.Duration // when the first wait for content began
 }
+
+// Peer implements message.Watched.
+func (s *stream) Peer() *netio.Conn { return s.c.net }
 
 // Interim implements message.Responder.
 func (s *stream) Interim(h *message.Head) error {

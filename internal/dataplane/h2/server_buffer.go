@@ -7,17 +7,15 @@ const (
 	readBytes = frameHeadBytes + frameBytesMaxLow + 503 // 16.5 KiB
 	// outBytesMax is how many bytes may wait to be written before streams wait.
 	outBytesMax = 64 << 10
-	// outBytes is the usual size of a write buffer.
-	outBytes = 16 << 10
-	// outKeepMax is the largest write buffer that is kept for reuse.
-	outKeepMax = 2*outBytesMax + 8<<10
+	// outBytes is the size of a write buffer: what may wait and one frame more.
+	outBytes = outBytesMax + frameBytesMaxLow + 512
 	// sectionBytesUsual is room for most encoded field sections.
 	sectionBytesUsual = 1 << 10
 )
 
 var readBuffers = sync.Pool{New: func() any { return new([readBytes]byte) }}
 
-// outBuffers holds write buffers of the usual size, which a burst outgrows.
+// outBuffers holds write buffers, which only a burst of small frames outgrows.
 var outBuffers = sync.Pool{New: func() any { return new([outBytes]byte) }}
 
 func newOut() []byte { return outBuffers.Get().(*[outBytes]byte)[:0] }

@@ -19,7 +19,6 @@ type conn struct {
 	life   Life
 	client *message.Client
 	set    *Settings // in force when the connection began: told to the peer
-	write  func()    // flush, bound once
 
 	reader
 	mu shared
@@ -58,9 +57,8 @@ type shared struct {
 	conduct conduct
 
 	out      []byte // frames to be written
-	spare    []byte
-	flushing bool // a task writes
-	tabled   bool // the peer knows that our encoder has no table
+	flushing bool   // a task writes
+	tabled   bool   // the peer knows that our encoder has no table
 	window   sendWindow
 	sent     uint64 // bytes of content
 	queue    sendQueue
@@ -80,7 +78,6 @@ type shared struct {
 func newConn(s *Server, nc *netio.Conn, life Life, client *message.Client) *conn {
 	set := s.Settings(client)
 	c := &conn{srv: s, net: nc, life: life, client: client, set: set}
-	c.write = c.flush
 	c.table = hpack.NewDecoder(tableBytes, c.field)
 	c.now = max(nc.Clock().Now(), 1)
 	c.partial.since, c.mu.partial = c.now, c.now
@@ -89,7 +86,7 @@ func newConn(s *Server, nc *netio.Conn, life Life, client *message.Client) *conn
 	c.mu.peerStreamWindow, c.mu.peerFrameBytesMax = windowInitial, frameBytesMaxLow
 	c.mu.receive = newReceiveWindow(max(set.ConnectionWindow, windowInitial))
 	c.mu.idleAt = c.now
-	nc.SetWriteTimeout(set.WriteTimeout)
+	nc.SetWritePace(set.WriteTimeout, set.WriteRateMin)
 	nc.SetReadDeadline(c.now + set.HeadTimeout)
 	return c
 }
@@ -99,7 +96,7 @@ func (c *conn) greet() {
 	set := c.set
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := appendFrameHead(c.mu.out, frameHead{kind: frameSettings})
+	b := appendFrameHead(c.outLocked(), frameHead{kind: frameSettings})
 	b = appendSetting(b, settingStreamsMax, uint32(set.StreamsMax))
 	b = appendSetting(b, settingStreamWindow, uint32(set.StreamWindow))
 	b = appendSetting(b, settingFrameBytesMax, uint32(set.FrameBytesMax))
@@ -248,7 +245,7 @@ func (c *conn) quit(code code, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.broken == nil && (code != codeNone || !c.mu.going.final) {
-		c.mu.out = appendGoAway(c.mu.out, c.mu.maxID, code)
+		c.mu.out = appendGoAway(c.outLocked(), c.mu.maxID, code)
 		c.mu.going.final = true
 		c.kickLocked()
 	}
@@ -284,10 +281,25 @@ func (nothing) Respond(*message.Head, []byte, bool) error { return nil }
 func (nothing) Write([]byte, bool) error                  { return nil }
 func (nothing) Interim(*message.Head) error               { return nil }
 
-// finish waits for the tasks of the connection and lets the peer read what was said last.
+// finish lets the peer read what was said last and waits for the tasks of the connection.
 func (c *conn) finish() {
 	c.mu.Lock()
-	for c.mu.active > 0 || c.mu.flushing {
+	c.restLocked(func() bool { return !c.mu.flushing })
+	gone := c.mu.broken == fault.ClientAborted && !c.mu.going.final
+	c.mu.Unlock()
+	if !gone {
+		c.linger()
+	}
+	c.end = c.begin
+	c.release()
+	c.mu.Lock()
+	c.restLocked(func() bool { return !c.mu.flushing && c.mu.active == 0 })
+	c.mu.Unlock()
+}
+
+// restLocked waits without the mutex until rested says that it need not.
+func (c *conn) restLocked(rested func() bool) {
+	for !rested() {
 		w := netio.NewWaiter()
 		c.mu.waiting = w
 		c.mu.Unlock()
@@ -296,18 +308,11 @@ func (c *conn) finish() {
 		c.mu.waiting = nil
 		w.Free()
 	}
-	gone := c.mu.broken == fault.ClientAborted && !c.mu.going.final
-	c.mu.Unlock()
-	if !gone {
-		c.linger()
-	}
-	c.end = c.begin
-	c.release()
 }
 
-// restedLocked wakes finish when the last task has ended.
+// restedLocked wakes finish when a task has ended.
 func (c *conn) restedLocked() {
-	if c.mu.active == 0 && !c.mu.flushing && c.mu.waiting != nil {
+	if c.mu.waiting != nil {
 		c.mu.waiting.Wake()
 		c.mu.waiting = nil
 	}

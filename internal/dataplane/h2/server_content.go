@@ -117,13 +117,13 @@ func (c *conn) releaseLocked(s *stream, n int) {
 		return
 	}
 	if by := c.mu.receive.release(n); by > 0 {
-		c.mu.out = appendWindowUpdate(c.mu.out, 0, by)
+		c.mu.out = appendWindowUpdate(c.outLocked(), 0, by)
 	}
 	if s == nil || s.ended || s.gone || s.wasReset {
 		return
 	}
 	if by := s.receive.release(n); by > 0 {
-		c.mu.out = appendWindowUpdate(c.mu.out, s.id, by)
+		c.mu.out = appendWindowUpdate(c.outLocked(), s.id, by)
 	}
 }
 

@@ -34,8 +34,8 @@ func (c *conn) drainLocked(now time.Duration) {
 	case g.final || c.mu.broken != nil:
 	case g.at == 0:
 		g.at = max(now, 1)
-		c.mu.out = appendGoAway(c.mu.out, streamIDMax, codeNone)
-		c.mu.out = appendPing(c.mu.out, 0, []byte(drainPing))
+		c.mu.out = appendGoAway(c.outLocked(), streamIDMax, codeNone)
+		c.mu.out = appendPing(c.outLocked(), 0, []byte(drainPing))
 	case now-g.at > drainGrace:
 		c.goneLocked()
 	}
@@ -47,7 +47,7 @@ func (c *conn) goneLocked() {
 		return
 	}
 	c.mu.going.final = true
-	c.mu.out = appendGoAway(c.mu.out, c.mu.maxID, codeNone)
+	c.mu.out = appendGoAway(c.outLocked(), c.mu.maxID, codeNone)
 	if c.mu.active == 0 {
 		c.net.InterruptReads()
 	}

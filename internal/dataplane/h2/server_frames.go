@@ -181,7 +181,7 @@ func (c *conn) takeSettings(f frameHead, payload []byte) error {
 			s.wakeSenderLocked()
 		}
 	}
-	c.mu.out = appendFrameHead(c.mu.out, frameHead{kind: frameSettings, flags: flagAck})
+	c.mu.out = appendFrameHead(c.outLocked(), frameHead{kind: frameSettings, flags: flagAck})
 	return nil
 }
 
@@ -190,7 +190,7 @@ func (c *conn) takePing(f frameHead, payload []byte) error {
 		return violation(codeProtocol)
 	}
 	if !f.has(flagAck) {
-		c.mu.out = appendPing(c.mu.out, flagAck, payload)
+		c.mu.out = appendPing(c.outLocked(), flagAck, payload)
 	} else if string(payload) == drainPing {
 		c.goneLocked()
 	}

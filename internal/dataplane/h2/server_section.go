@@ -139,7 +139,7 @@ func (c *conn) decode(block []byte) error {
 		return nil
 	}
 	c.mu.reset.add(x.id)
-	c.mu.out = appendReset(c.mu.out, x.id, codeRefused)
+	c.mu.out = appendReset(c.outLocked(), x.id, codeRefused)
 	return c.offenceLocked()
 }
 

@@ -18,7 +18,6 @@ type stream struct {
 	id      uint32
 	req     message.Request
 	refusal fault.Kind // why the request isn't served
-	serve   func()     // run, bound once
 
 	answer
 	streamState // guarded by the connection's mutex
@@ -61,7 +60,6 @@ func newStream(c *conn, id uint32) *stream {
 	s, _ := streams.Get().(*stream)
 	if s == nil {
 		s = new(stream)
-		s.serve = s.run
 	}
 	s.c, s.id = c, id
 	s.priority = usual
@@ -90,7 +88,7 @@ func (s *stream) free() {
 	if cap(in) > keepBytesMax {
 		in = nil
 	}
-	*s = stream{serve: s.serve}
+	*s = stream{}
 	s.req.Head.Buf, s.req.Head.Fields, s.req.Head.Extra = head.Buf[:0], head.Fields[:0], head.Extra[:0]
 	s.in, s.trailers, s.scratch = in, trailers, scratch
 	streams.Put(s)
@@ -136,15 +134,16 @@ func (c *conn) start() {
 			list[k], list[k-1] = list[k-1], list[k]
 		}
 	}
+	crew := c.net.Clock().Crew()
 	for i, s := range list {
-		go s.serve()
+		crew.Go(s)
 		list[i] = nil
 	}
 	c.starting = list[:0]
 }
 
-// run is the task of a stream.
-func (s *stream) run() {
+// Run is the task of a stream.
+func (s *stream) Run() {
 	c := s.c
 	err := error(fault.Internal)
 	defer func() {
@@ -227,7 +226,7 @@ func resetCode(err error) code {
 func (s *stream) resetLocked(code code) {
 	if !s.wasReset && !s.gone {
 		s.wasReset = true
-		s.c.mu.out = appendReset(s.c.mu.out, s.id, code)
+		s.c.mu.out = appendReset(s.c.outLocked(), s.id, code)
 	}
 }
 
@@ -327,5 +326,5 @@ type stall struct {
 	sent, both uint64        // of the stream and of the connection, then
 }
 
-// stallBytes is how much counts as progress.
+// stallBytes is how much counts as progress at least.
 const stallBytes = 1 << 10

@@ -57,9 +57,6 @@ func (s *stream) send(section, content []byte, end bool) error {
 
 func (s *stream) putSectionLocked(section []byte, end bool) {
 	c := s.c
-	if c.mu.out == nil {
-		c.mu.out = newOut()
-	}
 	flags := uint8(0)
 	if end {
 		flags = flagEndStream
@@ -69,7 +66,7 @@ func (s *stream) putSectionLocked(section []byte, end bool) {
 		c.mu.tabled = true
 		section = append([]byte{tableOff}, section...)
 	}
-	c.mu.out = appendSection(c.mu.out, s.id, flags, section, c.mu.peerFrameBytesMax)
+	c.mu.out = appendSection(c.outLocked(), s.id, flags, section, c.mu.peerFrameBytesMax)
 }
 
 // putLocked sends as much of the content as there is room for, and says what the rest waits
@@ -98,7 +95,7 @@ func (s *stream) putLocked(content *[]byte, end bool) waits {
 			f.flags = flagEndStream
 			s.localEnd = true
 		}
-		c.mu.out = append(appendFrameHead(c.mu.out, f), (*content)[:n]...)
+		c.mu.out = append(appendFrameHead(c.outLocked(), f), (*content)[:n]...)
 		*content = (*content)[n:]
 		s.window -= sendWindow(n)
 		c.mu.window -= sendWindow(n)
@@ -115,8 +112,9 @@ func (s *stream) putLocked(content *[]byte, end bool) waits {
 func (s *stream) awaitRoomLocked(for_ waits) error {
 	c := s.c
 	now := c.net.Clock().Now()
-	limit := c.srv.Settings(c.client).WriteTimeout
-	if s.stall.since == 0 || s.moved(for_) {
+	set := c.srv.Settings(c.client)
+	limit := set.WriteTimeout
+	if s.stall.since == 0 || s.moved(for_, set) {
 		s.stall = stall{since: max(now, 1), sent: s.sent, both: c.mu.sent}
 	}
 	left := time.Hour
@@ -146,18 +144,19 @@ func (s *stream) awaitRoomLocked(for_ waits) error {
 
 // moved reports whether enough was sent since the stall began: of the stream where it waits
 // for its window, else of the connection, whose room others may have used.
-func (s *stream) moved(for_ waits) bool {
+func (s *stream) moved(for_ waits, set *Settings) bool {
+	enough := max(stallBytes, uint64(float64(set.WriteRateMin)*set.WriteTimeout.Seconds()))
 	if for_ == waitsWindow {
-		return s.sent-s.stall.sent >= stallBytes
+		return s.sent-s.stall.sent >= enough
 	}
-	return s.c.mu.sent-s.stall.both >= stallBytes
+	return s.c.mu.sent-s.stall.both >= enough
 }
 
 // stalledLocked gives up an answer that the peer doesn't take, and the connection where that
 // is as a whole.
 func (c *conn) stalledLocked(s *stream, for_ waits) error {
 	if for_ != waitsWindow || !c.mu.conduct.stalled() {
-		c.mu.out = appendGoAway(c.mu.out, c.mu.maxID, codeEnhanceCalm)
+		c.mu.out = appendGoAway(c.outLocked(), c.mu.maxID, codeEnhanceCalm)
 		c.mu.going.final = true
 		c.kickLocked()
 		c.breakLocked(fault.ClientStalled)
@@ -233,7 +232,7 @@ func (q *sendQueue) resort(s *stream) {
 // kickLocked has what is to be written be written by a task of its own.
 func (c *conn) kickLocked() {
 	if c.takeFlushLocked() {
-		go c.write()
+		c.net.Clock().Crew().Go((*writer)(c))
 	}
 }
 
@@ -246,6 +245,12 @@ func (c *conn) takeFlushLocked() bool {
 	return true
 }
 
+// writer is the task that flushes.
+type writer conn
+
+// Run is the task.
+func (w *writer) Run() { (*conn)(w).flush() }
+
 // flush writes until nothing is left to be written. It lets others run first, so that what
 // is ready at the same time leaves in one piece.
 func (c *conn) flush() {
@@ -255,32 +260,28 @@ func (c *conn) flush() {
 		runtime.Gosched()
 		c.mu.Lock()
 		b := c.mu.out
-		c.mu.out, c.mu.spare = c.mu.spare[:0], nil
+		c.mu.out = nil
 		c.mu.Unlock()
 		_, err := c.net.Write(b)
+		freeOut(b)
 		c.mu.Lock()
-		c.mu.spare = b
 		if err != nil {
 			c.writeFailedLocked(err)
 		}
 		c.wakeQueueLocked()
 	}
-	c.shrinkLocked()
 	c.mu.flushing = false
 	c.restedLocked()
 	c.mu.Unlock()
 }
 
-// shrinkLocked gives back the buffers of a connection that has nothing to write.
-func (c *conn) shrinkLocked() {
-	if c.mu.active == 0 || cap(c.mu.spare) > outKeepMax {
-		freeOut(c.mu.spare)
-		c.mu.spare = nil
+// outLocked is what frames are appended to. It is borrowed as late as can be and given back
+// once it is written, so that a connection without anything to say holds none.
+func (c *conn) outLocked() []byte {
+	if c.mu.out == nil {
+		c.mu.out = newOut()
 	}
-	if c.mu.active == 0 || cap(c.mu.out) > outKeepMax {
-		freeOut(c.mu.out)
-		c.mu.out = nil
-	}
+	return c.mu.out
 }
 
 func (c *conn) writeFailedLocked(err error) {
@@ -289,6 +290,7 @@ func (c *conn) writeFailedLocked(err error) {
 		why = fault.ClientStalled
 	}
 	c.breakLocked(why)
-	c.mu.out = c.mu.out[:0]
+	freeOut(c.mu.out)
+	c.mu.out = nil
 	c.net.Interrupt()
 }

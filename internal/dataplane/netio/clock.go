@@ -33,6 +33,7 @@ const (
 type Clock struct {
 	start time.Time
 	date  atomic.Pointer[dateText]
+	crew  Crew
 	stop  chan struct{}
 	done  chan struct{}
 
@@ -60,7 +61,11 @@ func NewClock() *Clock {
 func (k *Clock) Stop() {
 	close(k.stop)
 	<-k.done
+	k.crew.close()
 }
+
+// Crew returns the crew of the data plane.
+func (k *Clock) Crew() *Crew { return &k.crew }
 
 // Now returns the time since the clock started; it never goes back.
 func (k *Clock) Now() time.Duration { return time.Since(k.start) }
@@ -89,6 +94,7 @@ func (k *Clock) run() {
 		case now := <-t.C:
 			if now.Unix() != k.date.Load().second {
 				k.setDate(now)
+				k.crew.trim()
 			}
 			k.advance(int64(k.Now() / tick))
 		}

@@ -9,6 +9,7 @@ import (
 // Protocols that a client may ask for by ALPN (RFC 7301).
 const (
 	HTTP1 = "http/1.1"
+	HTTP2 = "h2"
 	Proof = "acme-tls/1" // asks for the proof of a name (RFC 8737), and for nothing after it
 )
 

@@ -1,0 +1,76 @@
+// Package conformance has other people's programs judge how the proxy speaks its protocols.
+package conformance
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/proxy"
+)
+
+const (
+	h2specModule = "../../tools/h2spec/go.mod"
+	h2specMain   = "github.com/summerwind/h2spec/cmd/h2spec"
+	// h2specTests is how many there are in the version that go.mod names.
+	h2specTests = 145
+	// requiredVariable makes a program that can't be had a failure.
+	requiredVariable = "SENTINEL_CONFORMANCE_REQUIRED"
+)
+
+// h2spec builds the program.
+func h2spec(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not in short mode")
+	}
+	program := filepath.Join(t.TempDir(), "h2spec")
+	out, err := exec.Command("go", "build", "-modfile", h2specModule, "-o", program, h2specMain).CombinedOutput()
+	if err != nil && os.Getenv(requiredVariable) == "" {
+		t.Skipf("h2spec can't be built: %v\n%s", err, out)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+var h2specVerdict = regexp.MustCompile(`(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed`)
+
+// judge runs h2spec against addr and wants every test passed.
+func judge(t *testing.T, program, addr string, args ...string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	args = append([]string{"--host", host, "--port", port, "--timeout", "5"}, args...)
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	m := h2specVerdict.FindSubmatch(out)
+	if m == nil {
+		t.Fatalf("h2spec %q: %v\n%s", args, err, out)
+	}
+	if want := strconv.Itoa(h2specTests); string(m[1]) != want || string(m[2]) != want {
+		t.Errorf("h2spec %q: %s, want %s passed\n%s", args, m[0], want, out)
+	}
+}
+
+// TestH2spec has h2spec judge HTTP/2 without TLS, on a listener that speaks nothing else: one
+// that does answers in HTTP/1.1 what doesn't begin like HTTP/2.
+func TestH2spec(t *testing.T) {
+	program := h2spec(t)
+	o := origin.Start(t, origin.Answer(func(r origin.Request) string { return origin.Response(r, 200, "hello, conformance") }))
+	p := proxy.Start(t, `listeners { listener "l" { address "127.0.0.1:0"; http2 { h2c #true; only #true } } }
+routes { route "r" { upstream "u" } }
+upstreams { upstream "u" { target "`+o.Addr()+`" } }`)
+	judge(t, program, p.Addr("l"))
+}
