@@ -6,7 +6,6 @@ package compile
 import (
 	"regexp"
 	"strings"
-	"time"
 
 	"sentinel/internal/config/kdl"
 	"sentinel/internal/config/schema"
@@ -88,7 +87,8 @@ func (b *builder) addListeners(slot func(string) int) {
 		paths := pathPolicy(&l.PathNormalization)
 		b.snap.Listeners[i] = &snapshot.Listener{
 			Name: l.Name.V, H1: engineSettings(l), H2: http2Settings(l), H2C: l.HTTP2.H2C.V, H2Only: l.HTTP2.Only.V, RequestTimeout: l.Timeouts.Request.V, RequestTimeoutSet: l.Timeouts.Request.From.Kind != schema.Default, BodyBytesMax: l.Limits.MaxBodySize.V,
-			Paths: paths, RewrittenPaths: paths.Rewritten(),
+			TunnelIdle: l.Timeouts.TunnelIdle.V,
+			Paths:      paths, RewrittenPaths: paths.Rewritten(),
 			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V), Demand: demand.Name(l.Name.V),
 			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),
 			Requests:   b.live.requests(b.next, l.Name.V, int(l.Limits.MaxConcurrentRequests.V)),
@@ -197,7 +197,7 @@ func texts(vs []schema.Value[string]) []string {
 func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr := &snapshot.Route{
 		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V), Key: []byte(r.Name.V), Demand: demand.Name(r.Name.V), RateLimits: b.rateLimits(r.RateLimits),
-		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn, TunnelIdle: tunnelIdle,
+		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
 	}
 	if r.Limits.MaxBodySize.IsSet() {
@@ -205,6 +205,9 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	}
 	if r.Timeouts.Read.IsSet() {
 		sr.ReadTimeout = r.Timeouts.Read.V
+	}
+	if r.Timeouts.TunnelIdle.IsSet() {
+		sr.TunnelIdle = r.Timeouts.TunnelIdle.V
 	}
 	for _, p := range r.Matches.Paths {
 		path := b.canonicalPath(p.V, p.From)
@@ -252,9 +255,6 @@ func forwardsTo(r *schema.Route) []string {
 
 // listenersOwn marks a body limit that the listener of the request decides.
 const listenersOwn = -1
-
-// tunnelIdle is how long an upgraded connection may be silent.
-const tunnelIdle = time.Hour
 
 func (b *builder) action(r *schema.Route, sr *snapshot.Route) {
 	switch {

@@ -174,6 +174,10 @@ func finishRoute(d *decoder, b any) {
 	case actions[0].name == "redirect" || actions[0].name == "respond":
 		d.refuseIdle(r, actions[0].name)
 	}
+	if idle := r.Timeouts.TunnelIdle; idle.IsSet() && len(r.AllowUpgrade) == 0 && !d.tried(r, "allow-upgrade") {
+		d.errorAt(idle.From, "tunnel-idle-secs has no effect in route %q, which upgrades nothing", r.Name.V).
+			hint("add allow-upgrade \"websocket\", or remove it")
+	}
 }
 
 // sourcedKey is a key and where it was written.

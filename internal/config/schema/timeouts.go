@@ -11,6 +11,7 @@ type Timeouts struct {
 	Write       Value[time.Duration]
 	Header      Value[time.Duration]
 	Idle        Value[time.Duration]
+	TunnelIdle  Value[time.Duration]
 	MinBodyRate Value[int64] // bytes per second; 0 means no minimum
 	// MinResponseRate is the same for responses.
 	MinResponseRate Value[int64]
@@ -46,6 +47,10 @@ func timeoutBlocks() []blockDef {
 			{
 				Name: "idle-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "75", Label: "idle timeout", In: client,
 				Doc: "how long a client connection may be without a request", slot: value(func(t *Timeouts) any { return &t.Idle }),
+			},
+			{
+				Name: "tunnel-idle-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "3600", Label: "tunnel idle timeout", In: []string{"", "listener", "route"},
+				Doc: "how long an upgraded connection, such as a WebSocket, may carry nothing either way", slot: value(func(t *Timeouts) any { return &t.TunnelIdle }),
 			},
 			{
 				Name: "min-body-rate", Kind: Rate, Unit: "bytes per second", Max: 1 << 40, Default: "240", ZeroOff: true, Label: "minimum body rate", In: client,

@@ -22,7 +22,7 @@ type web struct {
 
 // translate makes a call of gRPC-Web one of gRPC, where the route wants that.
 func (x *exchange) translate() {
-	if !x.route.GRPCWeb {
+	if !x.route.GRPCWeb || x.req.Head.Connect {
 		return
 	}
 	h := &x.req.Head

@@ -20,6 +20,9 @@ func (x *exchange) match() fault.Kind {
 		return k
 	}
 	if x.s.Challenger != nil && string(x.path) == challenge.ReservedPath {
+		if x.req.Head.Connect {
+			return fault.UpgradeRefused
+		}
 		x.reserved = true
 		return fault.None
 	}
@@ -71,7 +74,7 @@ var (
 func (x *exchange) answerProbe() (answered bool, err error) {
 	h := &x.req.Head
 	path := h.Bytes(h.Path)
-	if len(path) < len(readyPath) || len(path) > len(healthPath) || path[1] != 'h' && path[1] != 'r' {
+	if h.Connect || len(path) < len(readyPath) || len(path) > len(healthPath) || path[1] != 'h' && path[1] != 'r' {
 		return false, nil
 	}
 	health := bytes.Equal(path, healthPath)

@@ -16,7 +16,7 @@ var proofPath = []byte("/.well-known/acme-challenge/")
 func (x *exchange) answerProof() (answered bool, err error) {
 	h := &x.req.Head
 	path := h.Bytes(h.Path)
-	if !x.s.Proofs || !bytes.HasPrefix(path, proofPath) || h.Method != message.MethodGet && h.Method != message.MethodHead {
+	if !x.s.Proofs || h.Connect || !bytes.HasPrefix(path, proofPath) || h.Method != message.MethodGet && h.Method != message.MethodHead {
 		return false, nil
 	}
 	if !x.count() {

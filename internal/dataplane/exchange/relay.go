@@ -18,6 +18,9 @@ func (x *exchange) relay() error {
 	if h.Status == 101 {
 		return x.tunnel()
 	}
+	if x.req.Head.Connect && h.Status < 300 { // the client would take it for a tunnel
+		return x.fail(fault.UpstreamBadUpgrade)
+	}
 	x.conn.Frame(x.req.Head.Method == message.MethodHead)
 	h.Extra = h.Extra[:0]
 	x.secure(h)

@@ -51,6 +51,7 @@ func (x *exchange) address() {
 	x.addCertificate()
 	h.Add(x.s.Identity.RequestIDField, x.id)
 	x.addCallType()
+	x.addWebSocketKey()
 	h.Extra = append(h.Extra, x.buffer.identity...)
 	if x.route.RequestEdits != nil {
 		x.fillVars()

@@ -41,6 +41,7 @@ type exchange struct {
 	buffer      struct {
 		path, rewritten, sent, out, body, location, content, client, host, identity, user []byte
 		id                                                                                [32]byte
+		websocketKey                                                                      [websocketKeyBytes]byte
 	}
 }
 
@@ -142,6 +143,9 @@ func (x *exchange) serve() error {
 	if answered, err := x.authorize(); answered {
 		return err
 	}
+	if k := x.refusesTunnel(); k != fault.None {
+		return x.fail(k)
+	}
 	if k := x.rewrite(); k != fault.None {
 		return x.fail(k)
 	}
@@ -184,7 +188,7 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 	}
 	x.identify()
 	x.identifyClient()
-	x.grpc = isGRPC(&r.Head)
+	x.grpc = !r.Head.Connect && isGRPC(&r.Head)
 	return x
 }
 

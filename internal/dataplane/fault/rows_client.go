@@ -94,7 +94,7 @@ func clientRequestRows() map[Kind]Row {
 		ConnectRefused: {
 			Name: "ConnectRefused", Label: "connect_refused", Code: "C12", Side: SideClient, Status: 501, Closes: true,
 			Text:     "connect method refused",
-			Meaning:  "The client asked for a tunnel, which a reverse proxy doesn't offer.",
+			Meaning:  "The client asked by CONNECT for a tunnel to a host, or for a protocol over HTTP/2 that the proxy doesn't know; a reverse proxy offers only WebSockets.",
 			Causes:   []string{"a scanner looking for open proxies", "a client whose proxy setting points here"},
 			Remedy:   "Remove the proxy setting of the client.",
 			Commands: []string{cmdClients},
@@ -102,9 +102,9 @@ func clientRequestRows() map[Kind]Row {
 		UpgradeRefused: {
 			Name: "UpgradeRefused", Label: "upgrade_refused", Code: "C13", Side: SideClient, Status: 403, Routed: true, Closes: true,
 			Text:     "protocol upgrade not allowed",
-			Meaning:  "The request asks to switch to a protocol that isn't on the list of allowed ones.",
-			Causes:   []string{"an attempt to reach the upstream by h2c", "an application with its own upgrade protocol"},
-			Remedy:   "Only websocket is allowed; h2c never is.",
+			Meaning:  "The request asks to switch to a protocol that its route doesn't allow.",
+			Causes:   []string{"a WebSocket over HTTP/2 to a route without allow-upgrade", "a scanner"},
+			Remedy:   "If the application speaks it, add allow-upgrade \"websocket\" to the route.",
 			Commands: []string{cmdConfig},
 		},
 		ExpectationFailed: {

@@ -194,7 +194,7 @@ func (w *work) CanTransferFrom(src *netio.Conn) bool {
 func (w *work) Peer() *netio.Conn { return w.c.net }
 
 // Tunnel implements message.Tunneller.
-func (w *work) Tunnel() (*netio.Conn, []byte) {
+func (w *work) Tunnel() (netio.Pipe, []byte) {
 	w.tunnelled = true
 	return w.c.net, w.buf[w.content.at:w.end]
 }

@@ -39,11 +39,11 @@ func (s *stream) Interim(h *message.Head) error {
 // Respond implements message.Responder.
 func (s *stream) Respond(h *message.Head, content []byte, end bool) error {
 	s.responded = true
-	b := appendSectionOf(appendStatus(s.scratch[:0], h.Status), h)
-	if h.Find(message.FieldDate) < 0 {
-		var date [32]byte
-		b = appendFieldLiteral(b, message.FieldDate, dateName, s.c.net.Clock().AppendDate(date[:0]))
+	if s.connect && h.Status < 300 {
+		return s.accept(h)
 	}
+	b := appendSectionOf(appendStatus(s.scratch[:0], h.Status), h)
+	b = s.appendDate(b, h)
 	b = s.frame(b, h, len(content), end)
 	s.scratch = b
 	if s.mute {
@@ -53,6 +53,15 @@ func (s *stream) Respond(h *message.Head, content []byte, end bool) error {
 		return err
 	}
 	return s.send(b, content, end)
+}
+
+// appendDate adds the date where h has none.
+func (s *stream) appendDate(b []byte, h *message.Head) []byte {
+	if h.Find(message.FieldDate) >= 0 {
+		return b
+	}
+	var date [32]byte
+	return appendFieldLiteral(b, message.FieldDate, dateName, s.c.net.Clock().AppendDate(date[:0]))
 }
 
 var dateName, lengthName = []byte("date"), []byte("content-length")

@@ -102,6 +102,7 @@ func (c *conn) greet() {
 	b = appendSetting(b, settingFrameBytesMax, uint32(set.FrameBytesMax))
 	b = appendSetting(b, settingFieldBytesMax, uint32(set.HeadBytesMax+32*set.FieldsMax))
 	b = appendSetting(b, settingNoOldPriorities, 1)
+	b = appendSetting(b, settingConnectProtocol, 1)
 	b[2] = byte(len(b) - frameHeadBytes)
 	if by := c.mu.receive.size - windowInitial; by > 0 {
 		b = appendWindowUpdate(b, 0, uint32(by))

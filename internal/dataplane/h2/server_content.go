@@ -176,6 +176,11 @@ func (s *stream) Read(p []byte) (int, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return s.readLocked(p)
+}
+
+func (s *stream) readLocked(p []byte) (int, error) {
+	c := s.c
 	for {
 		if s.readErr != nil {
 			return 0, s.readErr
@@ -193,7 +198,9 @@ func (s *stream) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if err := s.awaitContentLocked(); err != nil {
-			s.readErr = err
+			if err != netio.ErrTimeout {
+				s.readErr = err
+			}
 			return 0, err
 		}
 	}
@@ -206,18 +213,26 @@ func (s *stream) awaitContentLocked() error {
 	if s.readSince == 0 {
 		s.readSince = max(now, 1)
 	}
-	limit := s.contentDeadline(now) - now
+	by := s.contentDeadline(now)
+	if s.connect {
+		by = s.tunnelDeadline(now)
+	}
 	w := netio.NewWaiter()
 	s.reader = w
 	c.kickLocked()
 	c.mu.Unlock()
-	woken := w.Wait(limit)
+	woken := w.Wait(by - now)
 	c.mu.Lock()
 	woken = woken || s.reader != w
 	s.reader = nil
 	w.Free()
-	if woken {
+	switch {
+	case woken:
 		return nil
+	case s.connect && c.net.Clock().Now() < by:
+		return nil
+	case s.connect:
+		return netio.ErrTimeout
 	}
 	return s.contentFault()
 }

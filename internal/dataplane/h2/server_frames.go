@@ -211,6 +211,9 @@ func (c *conn) takeReset(f frameHead, _ []byte) error {
 		if s != nil {
 			s.gone = true
 		}
+		if s != nil && s.connect { // it has said all it had to say and still reads
+			s.endLocked(fault.ContentTruncated, fault.ClientAborted)
+		}
 		return nil
 	}
 	s.gone = true

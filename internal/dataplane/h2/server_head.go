@@ -27,7 +27,8 @@ type headReader struct {
 	scheme    string
 	path      string
 	authority string
-	seen      uint8 // pseudo fields
+	protocol  string // of an extended CONNECT
+	seen      uint8  // pseudo fields
 	hosts     int
 	lengths   int
 	expected  bool   // Expect with a value other than 100-continue
@@ -41,6 +42,7 @@ const (
 	seenScheme
 	seenPath
 	seenAuthority
+	seenProtocol // RFC 8441 section 4
 )
 
 // begin readies h for a section of s.
@@ -117,6 +119,8 @@ func (h *headReader) addPseudo(name, value string) {
 		into, bit = &h.path, seenPath
 	case ":authority":
 		into, bit = &h.authority, seenAuthority
+	case ":protocol":
+		into, bit = &h.protocol, seenProtocol
 	}
 	if bit == 0 || h.seen&bit != 0 || h.regular || h.trailers {
 		h.refuse(fault.BadRequest)
@@ -166,7 +170,12 @@ func (h *headReader) addField(id message.FieldID, name, value string) {
 func (h *headReader) startFields() {
 	h.regular = true
 	m := &h.s.req.Head
-	m.Buf = append(m.Buf, h.method...)
+	upgrade := h.connects()
+	if upgrade {
+		m.Buf = append(m.Buf, "GET"...)
+	} else {
+		m.Buf = append(m.Buf, h.method...)
+	}
 	m.MethodAt = message.Span{End: uint16(len(m.Buf))}
 	m.Method = message.ParseMethod(m.Buf)
 	m.Target.Start = uint16(len(m.Buf))
@@ -176,6 +185,10 @@ func (h *headReader) startFields() {
 	if h.seen&seenAuthority != 0 {
 		appendLine(m, message.FieldHost, "Host", h.authority)
 		m.Authority = m.Fields[0].Value
+	}
+	if upgrade {
+		m.Connect, m.Upgrade = true, true
+		appendLine(m, message.FieldUpgrade, "Upgrade", websocket)
 	}
 }
 
@@ -226,8 +239,9 @@ func (h *headReader) end(endStream bool) fault.Kind {
 func (h *headReader) frame(endStream bool) fault.Kind {
 	m := &h.s.req.Head
 	switch {
-	case endStream && m.ContentLength > 0:
+	case endStream && m.ContentLength > 0, m.Connect && m.Framing != message.NoContent:
 		return fault.BadFraming
+	case m.Connect: // what follows is no content
 	case !endStream && m.Framing != message.Length:
 		m.Framing, m.ContentLength = message.Chunked, -1
 	}
@@ -244,8 +258,20 @@ func (h *headReader) checkRequest() fault.Kind {
 	switch {
 	case len(h.method) > methodBytesMax || !all(h.method, isToken):
 		return fault.BadRequest
+	case h.seen&seenProtocol != 0:
+		if k := h.checkConnect(); k != fault.None {
+			return k
+		}
 	case m.Method == message.MethodConnect:
 		return fault.ConnectRefused
+	}
+	return h.checkTarget()
+}
+
+// checkTarget checks what tells the target.
+func (h *headReader) checkTarget() fault.Kind {
+	m := &h.s.req.Head
+	switch {
 	case h.seen&(seenScheme|seenPath) != seenScheme|seenPath:
 		return fault.BadRequest
 	case !strings.EqualFold(h.scheme, "http") && !strings.EqualFold(h.scheme, "https"):

@@ -169,7 +169,7 @@ func (c *conn) endTrailers() error {
 		return nil
 	}
 	k := x.head.fault
-	if k == fault.None && !x.endStream {
+	if k == fault.None && (!x.endStream || s.connect) {
 		k = fault.BadFraming
 	}
 	if k != fault.None {

@@ -27,6 +27,8 @@ type stream struct {
 type streamState struct {
 	next     *stream // in its slot of the table
 	priority priority
+	connect  bool          // the request is an extended CONNECT: content is bytes of a tunnel
+	tunnelBy time.Duration // when a read of the tunnel ends; 0 is never
 
 	// Content of the request.
 	in       []byte
@@ -106,7 +108,10 @@ func (c *conn) open() error {
 	mustClose := c.life.MustClose()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.ended = x.endStream
+	s.ended, s.connect = x.endStream, s.req.Head.Connect
+	if s.connect {
+		s.req.Content = nothing{}
+	}
 	c.mu.streams.add(s)
 	if c.mu.active++; c.mu.active == 1 {
 		c.life.Busy()
@@ -188,6 +193,8 @@ func (c *conn) close(s *stream, err error) (flush bool) {
 	case s.gone || s.wasReset || c.mu.broken != nil:
 	case !s.localEnd && malformed(s.refusal):
 		s.resetLocked(codeProtocol)
+	case !s.localEnd && s.connect && err == nil:
+		s.endTunnelLocked()
 	case !s.localEnd:
 		s.resetLocked(resetCode(err))
 	case !s.ended: // the peer needn't send the rest (RFC 9113 section 8.1)

@@ -160,11 +160,12 @@ type Duplex interface {
 	Duplex()
 }
 
-// Tunneller is a Responder whose connection can be taken over after a 101 response.
+// Tunneller is a Responder that can become a pipe. Its head for that has status 101; an engine
+// whose protocol has no such status sends the one that means it there.
 type Tunneller interface {
-	// Tunnel returns the connection and the bytes already read from it. The engine closes
-	// it when the handler returns.
-	Tunnel() (conn *netio.Conn, early []byte)
+	// Tunnel returns the pipe after such a head was sent, and the bytes already read from it.
+	// The engine closes it when the handler returns.
+	Tunnel() (pipe netio.Pipe, early []byte)
 }
 
 // Handler serves one exchange. It must answer by w before it returns, or return an

@@ -66,6 +66,7 @@ type Head struct {
 	ConnectionNames bool // it names fields other than close, keep-alive, upgrade
 
 	Upgrade   bool // an Upgrade field, named by Connection
+	Connect   bool // an extended CONNECT (RFC 8441) in the guise of a GET with Upgrade
 	Continue  bool // Expect: 100-continue (RFC 9110 section 10.1.1)
 	Forwarded bool // at least one field of the forwarded family is present
 

@@ -86,6 +86,7 @@ type Listener struct {
 	Requests          *queue.Gate  // requests in progress on the listener
 	RequestTimeoutSet bool         // by the operator: it covers the content, too
 	BodyBytesMax      int64
+	TunnelIdle        time.Duration // a tunnel silent for so long is closed, where the route says nothing
 	// Access says which clients' requests are let in where the route doesn't; nil for all.
 	Access *block.List
 	// Streams says where the bytes of the listener's connections go; nil where they are HTTP.
@@ -150,7 +151,7 @@ type Route struct {
 	ReadTimeout   time.Duration // for the response head, and between two reads; 0: the upstream's
 	BodyBytesMax  int64         // of request content, 0 is no limit; negative: the listener's
 	Upgrades      []string      // tokens that may be upgraded to, in lower case
-	TunnelIdle    time.Duration // a tunnel silent for so long is closed
+	TunnelIdle    time.Duration // a tunnel silent for so long is closed; 0: the listener's
 
 	// Access is the route's own access list; nil where the listener's holds.
 	Access *block.List

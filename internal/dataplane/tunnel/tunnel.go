@@ -1,4 +1,4 @@
-// Package tunnel passes bytes between two connections, both ways, until they end: what is
+// Package tunnel passes bytes between two pipes, both ways, until they end: what is
 // left of HTTP after an upgrade, and streams that were never HTTP.
 package tunnel
 
@@ -38,7 +38,7 @@ const (
 
 // Tunnel is one tunnel. It is used once.
 type Tunnel struct {
-	Client, Upstream *netio.Conn
+	Client, Upstream netio.Pipe
 	// FromClient and FromUpstream were read from either side before the tunnel began.
 	FromClient, FromUpstream []byte
 	// Idle ends a tunnel through which nothing has passed for so long; 0 is never.
@@ -69,9 +69,16 @@ func (t *Tunnel) over() bool {
 	return t.Idle > 0 && t.Client.Clock().Now() >= time.Duration(t.last.Load())+t.Idle
 }
 
-// cut ends both ways.
+// cut ends both ways. What broke off on one side breaks off on the other.
 func (t *Tunnel) cut(why End) {
-	t.end.CompareAndSwap(uint32(Closed), uint32(why))
+	if t.end.CompareAndSwap(uint32(Closed), uint32(why)) {
+		switch why {
+		case ClientLost:
+			t.Upstream.Reset()
+		case UpstreamLost:
+			t.Client.Reset()
+		}
+	}
 	t.Client.Interrupt()
 	t.Upstream.Interrupt()
 }
@@ -79,7 +86,7 @@ func (t *Tunnel) cut(why End) {
 // way is one direction of a tunnel.
 type way struct {
 	t                *Tunnel
-	src, dst         *netio.Conn
+	src, dst         netio.Pipe
 	early            []byte
 	moved            *atomic.Int64
 	srcLost, dstLost End
@@ -90,8 +97,10 @@ func (w *way) pass() {
 	if len(w.early) > 0 && !w.write(w.early) {
 		return
 	}
-	if netio.CanTransfer(w.dst, w.src) {
-		w.passBare()
+	dst, bareTo := w.dst.(*netio.Conn)
+	src, bareFrom := w.src.(*netio.Conn)
+	if bareTo && bareFrom && netio.CanTransfer(dst, src) {
+		w.passBare(dst, src)
 		return
 	}
 	b := buffers.Get().(*[bufferBytes]byte)
@@ -107,24 +116,24 @@ func (w *way) pass() {
 
 // passBare is pass between two TCP connections: it holds no memory while it waits, and has the
 // kernel move what comes in bulk.
-func (w *way) passBare() {
+func (w *way) passBare(dst, src *netio.Conn) {
 	var one [1]byte
 	for {
 		w.arm()
-		if _, err := w.src.Peek(one[:], 1); err != nil {
+		if _, err := src.Peek(one[:], 1); err != nil {
 			if !w.goesOn(err) {
 				return
 			}
 			continue
 		}
 		b := buffers.Get().(*[bufferBytes]byte)
-		n, err := w.src.TryRead(b[:])
+		n, err := src.TryRead(b[:])
 		written := n == 0 || w.write(b[:n])
 		buffers.Put(b)
 		if !written || err != nil && err != netio.ErrAgain && !w.goesOn(err) {
 			return
 		}
-		if n == bufferBytes && !w.bulk() {
+		if n == bufferBytes && !w.bulk(dst, src) {
 			return
 		}
 	}
@@ -132,9 +141,9 @@ func (w *way) passBare() {
 
 // bulk moves bytes inside the kernel for as long as they keep coming. It reports whether the
 // way goes on.
-func (w *way) bulk() bool {
+func (w *way) bulk(dst, src *netio.Conn) bool {
 	for {
-		n, readErr, writeErr := netio.Transfer(w.dst, w.src, bulkBytes, netio.Patience{Silence: bulkSilence})
+		n, readErr, writeErr := netio.Transfer(dst, src, bulkBytes, netio.Patience{Silence: bulkSilence})
 		if n > 0 {
 			w.moved.Add(n)
 			w.t.touch()

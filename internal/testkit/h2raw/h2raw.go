@@ -227,6 +227,21 @@ func (c *Conn) Answer(id uint32) (*Answer, error) {
 	}
 }
 
+// Until reads until ok says yes of what has come of a stream. It ends the test where that
+// doesn't come.
+func (c *Conn) Until(id uint32, what string, ok func(*Answer) bool) *Answer {
+	c.tb.Helper()
+	for {
+		a := c.of(id)
+		if ok(a) {
+			return a
+		}
+		if _, err := c.Next(); err != nil {
+			c.tb.Fatalf("stream %d = %v, %v, want %s", id, a, err, what)
+		}
+	}
+}
+
 // Want is Answer with a status that ends the test if it is another.
 func (c *Conn) Want(id uint32, status string) *Answer {
 	c.tb.Helper()
