@@ -3,7 +3,11 @@ package conformance
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/proxy"
 )
 
@@ -64,13 +68,35 @@ func judge(t *testing.T, program, addr string, args ...string) {
 	}
 }
 
+// startOrigin starts a server that answers a request once it has read all of it, so that no
+// early response ends a stream whose frames are to be judged, and returns its address.
+func startOrigin(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			io.WriteString(w, "hello, conformance")
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
 // TestH2spec has h2spec judge HTTP/2 without TLS, on a listener that speaks nothing else: one
 // that does answers in HTTP/1.1 what doesn't begin like HTTP/2.
 func TestH2spec(t *testing.T) {
 	program := h2spec(t)
-	o := origin.Start(t, origin.Answer(func(r origin.Request) string { return origin.Response(r, 200, "hello, conformance") }))
 	p := proxy.Start(t, `listeners { listener "l" { address "127.0.0.1:0"; http2 { h2c #true; only #true } } }
 routes { route "r" { upstream "u" } }
-upstreams { upstream "u" { target "`+o.Addr()+`" } }`)
+upstreams { upstream "u" { target "`+startOrigin(t)+`" } }`)
 	judge(t, program, p.Addr("l"))
+}
+
+// TestH2specTLS is TestH2spec for HTTP/2 that a handshake has agreed on.
+func TestH2specTLS(t *testing.T) {
+	program := h2spec(t)
+	cert, key := pki.New(t, "authority").Issue(t, pki.Server("127.0.0.1")).Write(t, t.TempDir(), "server")
+	p := proxy.Start(t, fmt.Sprintf(`listeners { listener "l" { address "127.0.0.1:0"; protocol "https"; tls { cert-file %q; key-file %q } } }
+routes { route "r" { upstream "u" } }
+upstreams { upstream "u" { target %q } }`, cert, key, startOrigin(t)))
+	judge(t, program, p.Addr("l"), "--tls", "--insecure")
 }

@@ -118,6 +118,9 @@ func (c *Conn) Interrupt() {
 	c.nc.SetDeadline(longAgo)
 }
 
+// Interrupted reports whether Interrupt was called.
+func (c *Conn) Interrupted() bool { return c.interrupted.Load() }
+
 // InterruptReads and InterruptWrites make one direction's wait, and all later ones, end with ErrTimeout. Any goroutine may call them.
 func (c *Conn) InterruptReads() {
 	c.read.interrupted.Store(true)

@@ -200,7 +200,8 @@ func (p *Pool) Put(c *Conn, now time.Duration) {
 		return
 	}
 	c.alone.Net.WaitFor(nil, 0)
-	reusable := c.alone.Finish()
+	// An interruption that came when the exchange had ended would hit the next one.
+	reusable := c.alone.Finish() && !c.alone.Net.Interrupted()
 	p.mu.Lock()
 	l := &p.mu.limits
 	keep := reusable && !p.mu.closed && c.epoch == p.mu.epoch && len(p.mu.idle) < l.IdleMax && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)

@@ -80,6 +80,23 @@ func use(t *testing.T, p *Pool, c *Conn) {
 	p.Put(c, p.clock.Now())
 }
 
+// An interruption that comes when the response is there already must not hit the next exchange.
+func TestPoolDropsInterruptedConnections(t *testing.T) {
+	p, _ := newPool(t, serve(t).ln.Addr().String(), nil)
+	c := get(t, p)
+	if err := c.Exchange(request()); err != nil {
+		t.Fatal(err)
+	}
+	c.Frame(false)
+	c.Buffered()
+	c.Interrupt()
+	p.Put(c, p.clock.Now())
+	use(t, p, get(t, p))
+	if open, idle := p.Open(); open != 1 || idle != 1 {
+		t.Errorf("Open = %d, %d, want the second connection alone", open, idle)
+	}
+}
+
 func get(t *testing.T, p *Pool) *Conn {
 	t.Helper()
 	c, err := p.Get(Want{Now: p.clock.Now(), By: time.Hour})
