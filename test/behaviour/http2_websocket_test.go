@@ -141,7 +141,9 @@ func TestHTTP2WebSocketEnds(t *testing.T) {
 				t.Errorf("the client sees %v, want CANCEL", a)
 			}
 		}, false},
-		{"upstream ends", func(c *origin.Conn) { c.WriteString("x"); c.CloseWrite(); wait(c) }, func(t *testing.T, c *h2raw.Conn) {
+		{"upstream ends", func(c *origin.Conn) { c.WriteString("x"); c.Read(make([]byte, 1)); c.CloseWrite(); wait(c) }, func(t *testing.T, c *h2raw.Conn) {
+			wsSays(c, "x")
+			c.Must(c.WriteData(1, false, []byte("y"))) // now nothing is under way that the end could go along with
 			if a := c.Want(1, "200"); a.WasReset || string(a.Content) != "x" {
 				t.Errorf("the client sees %v, want an end", a)
 			}

@@ -69,8 +69,15 @@ func (t *tunnel) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// CloseWrite implements netio.Pipe.
-func (t *tunnel) CloseWrite() error { return (*stream)(t).send(nil, nil, true) }
+// CloseWrite implements netio.Pipe. The stream may go on for long, so that the end is written
+// at once and not with what closes the stream.
+func (t *tunnel) CloseWrite() error {
+	err := (*stream)(t).send(nil, nil, true)
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.kickLocked()
+	return err
+}
 
 // Reset implements netio.Pipe (RFC 8441 section 5).
 func (t *tunnel) Reset() {
