@@ -3,7 +3,9 @@ package hello
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +37,21 @@ func split(hello []byte, size int) []byte {
 		n := min(size, len(p))
 		out = append(append(out, 0x16, 3, 1, byte(n>>8), byte(n)), p[:n]...)
 		p = p[n:]
+	}
+	return out
+}
+
+// twice repeats the extension server_name of hello, whose name begins at that byte.
+func twice(hello []byte, name, nameBytes int) []byte {
+	const before = 9 // type and length of the extension, length of the list, type and length of the name
+	extension := bytes.Clone(hello[name-before : name+nameBytes])
+	out := slices.Insert(bytes.Clone(hello), name-before, extension...)
+	extensions := recordHeadBytes + messageHead + 34
+	extensions += 1 + int(out[extensions])                           // session id
+	extensions += 2 + int(binary.BigEndian.Uint16(out[extensions:])) // cipher suites
+	extensions += 1 + int(out[extensions])                           // compression methods
+	for _, length := range []int{3, recordHeadBytes + 2, extensions} {
+		binary.BigEndian.PutUint16(out[length:], binary.BigEndian.Uint16(out[length:])+uint16(len(extension)))
 	}
 	return out
 }
@@ -77,6 +94,7 @@ func TestServerName(t *testing.T) {
 		{"a colon", with("A.exampl.c:80"), "malformed"},
 		{"another type of name", changed(at-3, 1), "malformed"},
 		{"a short name", changed(at-1, 12), "malformed"},
+		{"two names in two extensions", twice(plain, at, len("A.example.com")), "malformed"},
 		{"session id too long", changed(5+4+34, 33), "malformed"},
 		{"odd cipher suites", changed(5+4+34+1+32+1, plain[5+4+34+1+32+1]^1), "malformed"},
 	} {
