@@ -3,6 +3,7 @@ package h2
 import (
 	"bytes"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,7 @@ func FuzzHead(f *testing.F) {
 		":method\x00OPTIONS\x00:scheme\x00http\x00:path\x00*\x00:authority\x00h:1\x00host\x00h:1\x00content-length\x000",
 	} {
 		f.Add([]byte(s), true)
+		f.Add([]byte(strings.Replace(s, ":authority\x00", ":authority\x00\r", 1)), true) // refused, and no line of the head
 	}
 	f.Fuzz(func(t *testing.T, b []byte, end bool) {
 		set := testSettings()

@@ -126,8 +126,26 @@ func (h *headReader) addPseudo(name, value string) {
 		h.refuse(fault.BadRequest)
 		return
 	}
+	if k := checkPseudo(bit, value); k != fault.None {
+		h.refuse(k)
+		return
+	}
 	*into = value
 	h.seen |= bit
+}
+
+// checkPseudo looks at the bytes of a value before it gets into a head, so that not even one
+// that is refused holds a line that it shouldn't.
+func checkPseudo(bit uint8, value string) fault.Kind {
+	switch {
+	case bit == seenMethod && (len(value) > methodBytesMax || !all(value, isToken)):
+		return fault.BadRequest
+	case bit == seenPath && !all(value, isTarget):
+		return fault.BadTarget
+	case bit == seenAuthority && !validAuthority(value):
+		return fault.BadHost
+	}
+	return fault.None
 }
 
 func (h *headReader) addField(id message.FieldID, name, value string) {
@@ -213,9 +231,7 @@ func (h *headReader) end(endStream bool) fault.Kind {
 		h.startFields()
 	}
 	m := &h.s.req.Head
-	if all(h.path, isTarget) {
-		m.Path = m.Target
-	}
+	m.Path = m.Target
 	if h.fault != fault.None {
 		return h.fault
 	}
@@ -256,7 +272,7 @@ func (h *headReader) frame(endStream bool) fault.Kind {
 func (h *headReader) checkRequest() fault.Kind {
 	m := &h.s.req.Head
 	switch {
-	case len(h.method) > methodBytesMax || !all(h.method, isToken):
+	case h.seen&seenMethod == 0:
 		return fault.BadRequest
 	case h.seen&seenProtocol != 0:
 		if k := h.checkConnect(); k != fault.None {
@@ -282,7 +298,7 @@ func (h *headReader) checkTarget() fault.Kind {
 		return fault.BadHost
 	case h.path == "*" && m.Method == message.MethodOptions:
 		return fault.None
-	case m.Path.Empty() || h.path[0] != '/':
+	case h.path[0] != '/':
 		return fault.BadTarget
 	}
 	if q := strings.IndexByte(h.path, '?'); q >= 0 {

@@ -88,6 +88,9 @@ func (s *stream) putLocked(content *[]byte, end bool) waits {
 			n = min(n, int(s.window), int(c.mu.window), frameBytesMaxLow)
 		}
 		if len(c.mu.out) >= outBytesMax {
+			if n == 0 { // the last frame needs no window
+				return waitsRoom
+			}
 			return waitsTurn
 		}
 		f := frameHead{length: n, kind: frameData, stream: s.id}
