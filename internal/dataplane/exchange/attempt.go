@@ -194,9 +194,7 @@ func (x *exchange) outgoingHead(f message.Framing, length int64) *message.Outgoi
 	h := &x.req.Head
 	h.Extra = h.Extra[:x.extraEnd] // what an earlier try has added
 	if name := x.upstream.PassDeadline; name != "" {
-		for i := h.FindName(x.upstream.PassedLower); i >= 0; i = h.FindName(x.upstream.PassedLower) {
-			h.Fields[i].Dropped = true // the client doesn't say how much time there is
-		}
+		h.DropName(x.upstream.PassedLower) // the client doesn't say how much time there is
 		h.Extra = append(append(h.Extra, name...), ": "...)
 		h.Extra = strconv.AppendInt(h.Extra, max(0, (x.deadline-x.sentAt).Milliseconds()), 10)
 		h.Extra = append(h.Extra, '\r', '\n')

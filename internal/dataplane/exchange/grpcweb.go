@@ -69,9 +69,7 @@ func (x *exchange) addCallType() {
 	}
 	h := &x.req.Head
 	h.Drop(message.FieldContentType)
-	if i := h.FindName("x-grpc-web"); i >= 0 {
-		h.Fields[i].Dropped = true
-	}
+	h.DropName("x-grpc-web")
 	h.Extra = append(append(h.Extra, "Content-Type: application/grpc"...), x.web.format...)
 	h.Extra = append(h.Extra, '\r', '\n')
 }

@@ -39,9 +39,7 @@ func (x *exchange) address() {
 	h := &x.req.Head
 	h.DropHopByHop()
 	h.Drop(message.FieldXRequestID)
-	for i := h.FindName(x.s.Identity.RequestIDLower); i >= 0; i = h.FindName(x.s.Identity.RequestIDLower) {
-		h.Fields[i].Dropped = true
-	}
+	h.DropName(x.s.Identity.RequestIDLower)
 	h.Drop(message.FieldVia)
 	h.Drop(message.FieldExpect)
 	x.dropForwarded()

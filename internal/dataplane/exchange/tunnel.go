@@ -51,7 +51,7 @@ func (x *exchange) tunnel() error {
 	h.DropHopByHop()
 	h.Extra = h.Extra[:0]
 	if x.req.Head.Connect {
-		dropField(h, "sec-websocket-accept")
+		h.DropName("sec-websocket-accept")
 	} else {
 		h.Extra = append(h.Extra, "Upgrade: "...)
 		h.Extra = append(h.Extra, token...)

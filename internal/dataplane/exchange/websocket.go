@@ -21,8 +21,8 @@ func (x *exchange) addWebSocketKey() {
 	if !h.Connect {
 		return
 	}
-	dropField(h, "sec-websocket-key")
-	dropField(h, "sec-websocket-accept")
+	h.DropName("sec-websocket-key")
+	h.DropName("sec-websocket-accept")
 	var nonce [16]byte
 	binary.NativeEndian.PutUint64(nonce[:8], rand.Uint64())
 	binary.NativeEndian.PutUint64(nonce[8:], rand.Uint64())
@@ -46,11 +46,4 @@ func websocketAccept(key [websocketKeyBytes]byte) (answer [28]byte) {
 	sum := sha1.Sum(append(append(make([]byte, 0, len(key)+len(guid)), key[:]...), guid...))
 	base64.StdEncoding.Encode(answer[:], sum[:])
 	return answer
-}
-
-// dropField drops all lines of a name, given in lower case.
-func dropField(h *message.Head, lower string) {
-	for i := h.FindName(lower); i >= 0; i = h.FindName(lower) {
-		h.Fields[i].Dropped = true
-	}
 }

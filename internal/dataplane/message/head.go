@@ -134,6 +134,13 @@ func (h *Head) Add(name string, value []byte) {
 	h.Extra = append(h.Extra, '\r', '\n')
 }
 
+// DropName marks every field line of a name, given in lower case, as not to be written.
+func (h *Head) DropName(lower string) {
+	for i := h.FindName(lower); i >= 0; i = h.FindName(lower) {
+		h.Fields[i].Dropped = true
+	}
+}
+
 // DropExtra takes lines of a name, given in lower case, out of Extra.
 func (h *Head) DropExtra(lower string) {
 	kept := h.Extra[:0]
