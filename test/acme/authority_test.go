@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,13 +15,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"sentinel/internal/testkit/pki"
+	"sentinel/internal/testkit/program"
 )
 
 // patience bounds every wait for something that must happen.
@@ -37,30 +36,13 @@ type authority struct {
 	names     *nameServer
 }
 
-// pebble is the program, built once by TestMain.
-var pebble string
+// programs is the folder of Pebble, built once by TestMain.
+var programs string
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "sentinel-acme-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	pebble = filepath.Join(dir, "pebble")
-	build := exec.Command("go", "build", "-modfile=tools/pebble/go.mod", "-o", pebble, "github.com/letsencrypt/pebble/v2/cmd/pebble")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("go build pebble: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(program.Main(m, &programs, program.Build{
+		Name: "pebble", Package: "github.com/letsencrypt/pebble/v2/cmd/pebble", ModFile: "tools/pebble/go.mod",
+	}))
 }
 
 // options are what a test wants of its authority.
@@ -75,10 +57,10 @@ func startAuthority(t *testing.T, o options) *authority {
 	dir := t.TempDir()
 	ca := pki.New(t, "directory")
 	cert, key := ca.Issue(t, pki.Server("127.0.0.1")).Write(t, dir, "directory")
-	listen, manage := freePort(t), freePort(t)
+	listen, manage := program.FreeAddress(t), program.FreeAddress(t)
 	a := &authority{
 		directory: "https://" + listen + "/dir", caFile: ca.Write(t, dir, "ca"),
-		http: freePort(t), tls: freePort(t), names: startNames(t),
+		http: program.FreeAddress(t), tls: program.FreeAddress(t), names: startNames(t),
 	}
 	if o.validity == 0 {
 		o.validity = 90 * 24 * time.Hour
@@ -94,7 +76,7 @@ func startAuthority(t *testing.T, o options) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(pebble, "-config", pki.WriteFile(t, filepath.Join(dir, "config.json"), text), "-dnsserver", a.names.address)
+	cmd := exec.Command(filepath.Join(programs, "pebble"), "-config", pki.WriteFile(t, filepath.Join(dir, "config.json"), text), "-dnsserver", a.names.address)
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=10")
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -133,7 +115,7 @@ type nameServer struct {
 
 func startNames(t *testing.T) *nameServer {
 	t.Helper()
-	n := &nameServer{address: freePort(t)}
+	n := &nameServer{address: program.FreeAddress(t)}
 	n.mu.texts = make(map[string][]string)
 	pc, err := net.ListenPacket("udp", n.address)
 	if err != nil {
@@ -194,24 +176,6 @@ func (n *nameServer) records() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.mu.texts)
-}
-
-// nextPort is where freePort goes on looking, below the range that the kernel takes the
-// ports of outgoing connections from.
-var nextPort atomic.Int32
-
-// freePort returns a loopback address nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 5000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+(os.Getpid()*41+int(nextPort.Add(1)))%8000))
-		if err == nil {
-			l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no free port")
-	return ""
 }
 
 func portOf(address string) int {

@@ -2,9 +2,7 @@ package chaos
 
 import (
 	"bufio"
-	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -12,25 +10,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sentinel/internal/testkit/program"
 )
 
 // patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
-
-// freeAddress returns a loopback address nobody listens on, below the ports that the kernel
-// gives to outgoing connections.
-func freeAddress(t *testing.T, n int) string {
-	t.Helper()
-	for i := range 2000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+(os.Getpid()*37+n*2000+i)%19000))
-		if err == nil {
-			l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
 
 // originProcess is one origin as the test holds it.
 type originProcess struct {
@@ -44,7 +29,7 @@ type originProcess struct {
 }
 
 func newOrigin(t *testing.T, i int) *originProcess {
-	o := &originProcess{t: t, name: strconv.Itoa(i), address: freeAddress(t, i)}
+	o := &originProcess{t: t, name: strconv.Itoa(i), address: program.FreeAddress(t)}
 	t.Cleanup(o.kill)
 	return o
 }

@@ -11,42 +11,25 @@
 package chaos
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"sentinel/internal/testkit/race"
+	"sentinel/internal/testkit/program"
 )
 
-// binary is the program under test, built once by TestMain.
-var binary string
+// programs is the folder of the program under test, built once by TestMain.
+var programs string
+
+// binary returns the path of the program under test.
+func binary() string { return filepath.Join(programs, "sentinel") }
 
 func TestMain(m *testing.M) {
 	if setting := os.Getenv(originVariable); setting != "" {
 		os.Exit(runOrigin(setting))
 	}
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
 	if os.Getenv(chaosVariable) == "" {
-		return m.Run(), nil
+		os.Exit(m.Run())
 	}
-	dir, err := os.MkdirTemp("", "sentinel-chaos-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "sentinel")
-	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", race.Enabled()), "-o", binary, "sentinel/cmd/sentinel")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(program.Main(m, &programs, program.Sentinel()))
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sentinel/internal/testkit/program"
 )
 
 // What the proxy is told. The limits of a phase follow from them.
@@ -85,12 +87,12 @@ type proxy struct {
 
 func startProxy(t *testing.T, origins []*originProcess) *proxy {
 	t.Helper()
-	p := &proxy{t: t, dir: t.TempDir(), http: freeAddress(t, 4), metrics: freeAddress(t, 5), ended: make(chan struct{}), log: &logText{}}
+	p := &proxy{t: t, dir: t.TempDir(), http: program.FreeAddress(t), metrics: program.FreeAddress(t), ended: make(chan struct{}), log: &logText{}}
 	for _, o := range origins {
 		p.targets += fmt.Sprintf("target %q; ", o.address)
 	}
 	p.write()
-	p.cmd = exec.Command(binary, "--config", p.config())
+	p.cmd = exec.Command(binary(), "--config", p.config())
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -146,7 +148,7 @@ func (p *proxy) await(what string, ok func() bool) {
 // ask runs an operator's command and decodes the JSON it prints, value by value.
 func (p *proxy) ask(each func(*json.Decoder) error, args ...string) {
 	p.t.Helper()
-	cmd := exec.Command(binary, append(args, "--json", "--admin-socket", filepath.Join(p.dir, "admin.sock"))...)
+	cmd := exec.Command(binary(), append(args, "--json", "--admin-socket", filepath.Join(p.dir, "admin.sock"))...)
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {

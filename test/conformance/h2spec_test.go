@@ -17,11 +17,12 @@ import (
 	"time"
 
 	"sentinel/internal/testkit/pki"
+	"sentinel/internal/testkit/program"
 	"sentinel/internal/testkit/proxy"
 )
 
 const (
-	h2specModule = "../../tools/h2spec/go.mod"
+	h2specModule = "tools/h2spec/go.mod"
 	h2specMain   = "github.com/summerwind/h2spec/cmd/h2spec"
 	// h2specTests is how many there are in the version that go.mod names.
 	h2specTests = 145
@@ -35,21 +36,21 @@ func h2spec(t *testing.T) string {
 	if testing.Short() {
 		t.Skip("not in short mode")
 	}
-	program := filepath.Join(t.TempDir(), "h2spec")
-	out, err := exec.Command("go", "build", "-modfile", h2specModule, "-o", program, h2specMain).CombinedOutput()
+	dir := t.TempDir()
+	err := program.Build{Name: "h2spec", Package: h2specMain, ModFile: h2specModule}.Into(dir)
 	if err != nil && os.Getenv(requiredVariable) == "" {
-		t.Skipf("h2spec can't be built: %v\n%s", err, out)
+		t.Skipf("h2spec can't be built: %v", err)
 	}
 	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatal(err)
 	}
-	return program
+	return filepath.Join(dir, "h2spec")
 }
 
 var h2specVerdict = regexp.MustCompile(`(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed`)
 
 // judge runs h2spec against addr and wants every test passed.
-func judge(t *testing.T, program, addr string, args ...string) {
+func judge(t *testing.T, path, addr string, args ...string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -58,7 +59,7 @@ func judge(t *testing.T, program, addr string, args ...string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	args = append([]string{"--host", host, "--port", port, "--timeout", "5"}, args...)
-	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	m := h2specVerdict.FindSubmatch(out)
 	if m == nil {
 		t.Fatalf("h2spec %q: %v\n%s", args, err, out)
@@ -84,19 +85,19 @@ func startOrigin(t *testing.T) string {
 // TestH2spec has h2spec judge HTTP/2 without TLS, on a listener that speaks nothing else: one
 // that does answers in HTTP/1.1 what doesn't begin like HTTP/2.
 func TestH2spec(t *testing.T) {
-	program := h2spec(t)
+	judged := h2spec(t)
 	p := proxy.Start(t, `listeners { listener "l" { address "127.0.0.1:0"; http2 { h2c #true; only #true } } }
 routes { route "r" { upstream "u" } }
 upstreams { upstream "u" { target "`+startOrigin(t)+`" } }`)
-	judge(t, program, p.Addr("l"))
+	judge(t, judged, p.Addr("l"))
 }
 
 // TestH2specTLS is TestH2spec for HTTP/2 that a handshake has agreed on.
 func TestH2specTLS(t *testing.T) {
-	program := h2spec(t)
+	judged := h2spec(t)
 	cert, key := pki.New(t, "authority").Issue(t, pki.Server("127.0.0.1")).Write(t, t.TempDir(), "server")
 	p := proxy.Start(t, fmt.Sprintf(`listeners { listener "l" { address "127.0.0.1:0"; protocol "https"; tls { cert-file %q; key-file %q } } }
 routes { route "r" { upstream "u" } }
 upstreams { upstream "u" { target %q } }`, cert, key, startOrigin(t)))
-	judge(t, program, p.Addr("l"), "--tls", "--insecure")
+	judge(t, judged, p.Addr("l"), "--tls", "--insecure")
 }

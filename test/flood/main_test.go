@@ -11,14 +11,12 @@
 package flood
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"sentinel/internal/testkit/race"
+	"sentinel/internal/testkit/program"
 )
 
 // floodVariable names the environment variable that asks for the long run and says how long
@@ -28,32 +26,17 @@ const floodVariable = "SENTINEL_FLOOD"
 // shortAttack is how long an attack lasts unless floodVariable says otherwise.
 const shortAttack = 1000 * time.Millisecond
 
-// binary is the program under test, built once by TestMain.
-var binary string
+// programs is the folder of the program under test, built once by TestMain.
+var programs string
+
+// binary returns the path of the program under test.
+func binary() string { return filepath.Join(programs, "sentinel") }
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(play(role))
 	}
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "sentinel-flood-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "sentinel")
-	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", race.Enabled()), "-o", binary, "sentinel/cmd/sentinel")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(program.Main(m, &programs, program.Sentinel()))
 }
 
 // length returns how long each attack lasts, and whether bounds on time are asked for.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,25 +14,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sentinel/internal/testkit/program"
 )
 
 // patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
-
-// freeAddress returns a loopback address nobody listens on, below the ports that the kernel
-// gives to outgoing connections.
-func freeAddress(t *testing.T, n int) string {
-	t.Helper()
-	for i := range 2000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+(os.Getpid()*37+n*2000+i)%19000))
-		if err == nil {
-			l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
 
 // proxy is the running program with an origin behind it.
 type proxy struct {
@@ -48,7 +34,7 @@ type proxy struct {
 // needs is added. wrap, unless empty, is a command that starts the program.
 func start(t *testing.T, text string, wrap ...string) *proxy {
 	t.Helper()
-	p := &proxy{t: t, dir: t.TempDir(), http: freeAddress(t, 0), metrics: freeAddress(t, 1), ended: make(chan struct{})}
+	p := &proxy{t: t, dir: t.TempDir(), http: program.FreeAddress(t), metrics: program.FreeAddress(t), ended: make(chan struct{})}
 	p.origin = spawn(t, roleOrigin).line()
 	p.write(text)
 	log, err := os.Create(p.file("log"))
@@ -56,7 +42,7 @@ func start(t *testing.T, text string, wrap ...string) *proxy {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	line := append(append([]string{}, wrap...), binary, "--config", p.file("config.kdl"))
+	line := append(append([]string{}, wrap...), binary(), "--config", p.file("config.kdl"))
 	p.cmd = exec.Command(line[0], line[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
@@ -128,7 +114,7 @@ func (p *proxy) await(what string, ok func() bool) {
 // command runs an operator's command.
 func (p *proxy) command(args ...string) string {
 	p.t.Helper()
-	out, err := exec.Command(binary, append(args, "--admin-socket", p.file("admin.sock"))...).CombinedOutput()
+	out, err := exec.Command(binary(), append(args, "--admin-socket", p.file("admin.sock"))...).CombinedOutput()
 	if err != nil {
 		p.t.Fatalf("sentinel %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sentinel/internal/testkit/program"
 	testproxy "sentinel/internal/testkit/proxy"
 )
 
@@ -24,28 +25,12 @@ const patience = 30 * time.Second
 var programs string
 
 func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "sentinel-grpc-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	programs = dir
-	for _, name := range []string{"client", "server"} {
-		build := exec.Command("go", "build", "-modfile=tools/grpc/go.mod", "-o", filepath.Join(dir, name), "google.golang.org/grpc/interop/"+name)
-		build.Dir = filepath.Join("..", "..")
-		if out, err := build.CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("go build %s: %w\n%s", name, err, out)
-		}
-	}
-	return m.Run(), nil
+	const module = "tools/grpc/go.mod"
+	os.Exit(program.Main(
+		m, &programs,
+		program.Build{Name: "client", Package: "google.golang.org/grpc/interop/client", ModFile: module},
+		program.Build{Name: "server", Package: "google.golang.org/grpc/interop/server", ModFile: module},
+	))
 }
 
 var cases = []string{

@@ -110,7 +110,7 @@ func (p *besieged) typeLine(line string) {
 	p.t.Helper()
 	_, port, _ := strings.Cut(p.http, ":")
 	command := strings.ReplaceAll(p.pasted(line), ":8080", ":"+port)
-	setting := "export PATH=" + filepath.Dir(binary) + ":$PATH SENTINEL_CONFIG=" + p.config() + "; set -o pipefail; "
+	setting := "export PATH=" + programs + ":$PATH SENTINEL_CONFIG=" + p.config() + "; set -o pipefail; "
 	out := shell(p.t, p.dir, setting+command+"; echo \"exit=$?\"")
 	said, code, _ := strings.Cut(out, "exit=")
 	if strings.TrimSpace(code) != "0" {

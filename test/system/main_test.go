@@ -13,12 +13,14 @@ import (
 	"path/filepath"
 	"testing"
 
-	"sentinel/internal/testkit/race"
+	"sentinel/internal/testkit/program"
 )
 
-// binary is the program under test, built once by TestMain, with the race detector if the
-// tests have it. Its name is "sentinel", as installed.
-var binary string
+// programs is the folder of the program under test, built once by TestMain.
+var programs string
+
+// binary returns the path of the program under test.
+func binary() string { return filepath.Join(programs, "sentinel") }
 
 func TestMain(m *testing.M) {
 	if os.Getenv(echoVariable) != "" {
@@ -28,25 +30,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
-
-func buildAndRun(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "sentinel-system-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "sentinel")
-	build := exec.Command("go", "build", fmt.Sprintf("-race=%v", race.Enabled()), "-o", binary, "sentinel/cmd/sentinel")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(program.Main(m, &programs, program.Sentinel()))
 }
 
 // tool returns the path of a program that a test can't do without.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/program"
 	"sentinel/internal/testkit/rawclient"
 )
 
@@ -34,7 +35,7 @@ func answerAll(c *origin.Conn) {
 }
 
 func TestOriginGoneAndBack(t *testing.T) {
-	address := freePort(t)
+	address := program.FreeAddress(t)
 	o, err := origin.Listen(address, answerAll)
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"sentinel/internal/testkit/program"
 )
 
 // command runs a program and returns what it printed on stdout.
@@ -121,7 +123,7 @@ http {
 func startNginx(t *testing.T) (address, files string) {
 	t.Helper()
 	nginx := tool(t, "nginx", "nginx-light")
-	dir, address := t.TempDir(), freePort(t)
+	dir, address := t.TempDir(), program.FreeAddress(t)
 	files = filepath.Join(dir, "files")
 	if err := os.MkdirAll(files, 0o755); err != nil {
 		t.Fatal(err)

@@ -5,40 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"sentinel/internal/testkit/program"
 )
 
 // patience bounds every wait for something that must happen.
 const patience = 20 * time.Second
-
-// nextPort is where freePort goes on looking, below the range that the kernel takes the
-// ports of outgoing connections from.
-var nextPort atomic.Int32
-
-// freePort returns a loopback address nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 5000 {
-		port := 20000 + (os.Getpid()*37+int(nextPort.Add(1)))%12000
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
 
 // logBuffer keeps what a process writes and wakes those who wait for a line.
 type logBuffer struct {
@@ -119,7 +100,7 @@ type proxy struct {
 // newProxy prepares a proxy without starting it.
 func newProxy(t *testing.T) *proxy {
 	t.Helper()
-	return &proxy{t: t, dir: t.TempDir(), http: freePort(t), metrics: freePort(t), log: newLogBuffer()}
+	return &proxy{t: t, dir: t.TempDir(), http: program.FreeAddress(t), metrics: program.FreeAddress(t), log: newLogBuffer()}
 }
 
 // start starts a proxy with a configuration; see expand for what may stand in it.
@@ -180,7 +161,7 @@ func (p *proxy) writeRaw(text string) {
 // spawn starts the process without waiting for anything.
 func (p *proxy) spawn() {
 	p.t.Helper()
-	p.cmd = exec.Command(binary, "--config", p.config())
+	p.cmd = exec.Command(binary(), "--config", p.config())
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

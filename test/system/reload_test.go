@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"sentinel/internal/testkit/program"
 	"sentinel/internal/testkit/race"
 )
 
@@ -183,7 +184,7 @@ func refused(address string) bool {
 
 func TestReloadChangesListeners(t *testing.T) {
 	p := newProxy(t)
-	second, third := freePort(t), freePort(t)
+	second, third := program.FreeAddress(t), program.FreeAddress(t)
 	listeners := func(addresses ...string) string {
 		text := answering + "listeners {\n"
 		for i, a := range addresses {
@@ -217,8 +218,8 @@ func TestReloadChangesListeners(t *testing.T) {
 
 func TestFailedReloadChangesNothing(t *testing.T) {
 	p := start(t, answering)
-	free := freePort(t)
-	taken, err := net.Listen("tcp", freePort(t))
+	free := program.FreeAddress(t)
+	taken, err := net.Listen("tcp", program.FreeAddress(t))
 	if err != nil {
 		t.Fatal(err)
 	}

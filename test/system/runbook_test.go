@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"sentinel/internal/testkit/program"
 )
 
 // pasted is a line of the runbook with the addresses and paths of a proxy in place of
@@ -18,7 +20,7 @@ func (p *proxy) pasted(line string) string {
 	return strings.NewReplacer("localhost:8080", p.http, "localhost:9090", p.metrics,
 		"/etc/sentinel/config.kdl", p.config(), "/var/run/sentinel.pid", p.pidFile(),
 		"/tmp/emergency-limits.kdl", filepath.Join(p.dir, "emergency-limits.kdl"),
-		"./sentinel", binary).Replace(line)
+		"./sentinel", binary()).Replace(line)
 }
 
 // paste runs a line of the runbook.
@@ -45,7 +47,7 @@ upstreams {
     upstream "bad" { target { address %q } }
     upstream "gone" { target { address %q } }
 }
-`, good.Listener.Addr(), bad.Listener.Addr(), freePort(t))
+`, good.Listener.Addr(), bad.Listener.Addr(), program.FreeAddress(t))
 }
 
 func TestRunbookDiagnostics(t *testing.T) {
@@ -142,7 +144,7 @@ mv /tmp/emergency-limits.kdl /etc/sentinel/config.kdl`)
 			t.Errorf("reload with emergency limits: %q, want %q in it", line, want)
 		}
 	}
-	show := shell(t, p.dir, binary+" config show "+p.config())
+	show := shell(t, p.dir, binary()+" config show "+p.config())
 	for _, want := range []string{"max-connections 5000", "max-connections-per-client 40"} {
 		if !strings.Contains(show, want) {
 			t.Errorf("config show: %q, want %q in it", show, want)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sentinel/internal/testkit/pki"
+	"sentinel/internal/testkit/program"
 )
 
 // TestRunbookCertificates goes through the runbook's procedure for certificates as an operator
@@ -15,7 +16,7 @@ import (
 func TestRunbookCertificates(t *testing.T) {
 	tool(t, "openssl", "openssl")
 	p := newProxy(t)
-	address := freePort(t)
+	address := program.FreeAddress(t)
 	paste := func(line string) string {
 		t.Helper()
 		return p.paste(strings.NewReplacer("/etc/sentinel/certs", filepath.Join(p.dir, "certs"), "localhost:443", address,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sentinel/internal/testkit/origin"
+	"sentinel/internal/testkit/program"
 )
 
 // soakVariable names the environment variable that says how long the soak runs, such as
@@ -40,7 +41,7 @@ type counted struct{ good, refused, cut atomic.Int64 }
 // all, and that nothing was left behind: connections, descriptors, memory.
 func TestSoak(t *testing.T) {
 	length := soakTime(t)
-	addresses := [2]string{freePort(t), freePort(t)}
+	addresses := [2]string{program.FreeAddress(t), program.FreeAddress(t)}
 	var origins [2]*origin.Origin
 	up := func(i int) {
 		o, err := origin.Listen(addresses[i], answerAll)
