@@ -1,25 +1,20 @@
 package behaviour
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"math"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"sentinel/internal/testkit/pki"
+	"sentinel/internal/testkit/program"
 	"sentinel/internal/testkit/rawclient"
 )
 
@@ -333,59 +328,23 @@ func TestFleetApart(t *testing.T) {
 // The address of a store by TCP, its database, and TLS with a certificate of its own.
 func TestFleetAddress(t *testing.T) {
 	t.Setenv("FLEET_PASSWORD", "secret")
-	plain, secure := freePort(t), freePort(t)
-	cert, key := certificate(t)
-	startRedis(t, "--port", plain, "--requirepass", "secret", "--tls-port", secure, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no")
+	plain, secure := program.FreeAddress(t), program.FreeAddress(t)
+	port := func(address string) string { return strings.TrimPrefix(address, "127.0.0.1:") }
+	authority, dir := pki.New(t, "store"), t.TempDir()
+	ca := authority.Write(t, dir, "ca")
+	cert, key := authority.Issue(t, pki.Server("127.0.0.1")).Write(t, dir, "store")
+	startRedis(t, "--port", port(plain), "--requirepass", "secret", "--tls-port", port(secure), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
 	for _, way := range []string{
-		`url "redis://127.0.0.1:` + plain + `/3"`,
-		`url "rediss://127.0.0.1:` + secure + `"; ca-file "` + cert + `"`,
+		`url "redis://` + plain + `/3"`,
+		`url "rediss://` + secure + `"; ca-file "` + ca + `"`,
 	} {
 		p := start(t, "", limited(5, 5)+`rate-limit-store "redis" { `+way+`; password-env "FLEET_PASSWORD" }`)
 		p.await("sentinel_rate_limit_store_up 1\n")
 		p.do("GET", "/")
 		p.await("sentinel_rate_limit_store_lookups_total 1\n")
 	}
-	p := start(t, "", limited(5, 5)+`rate-limit-store "redis" { url "rediss://127.0.0.1:`+secure+`"; password-env "FLEET_PASSWORD" }`)
+	p := start(t, "", limited(5, 5)+`rate-limit-store "redis" { url "rediss://`+secure+`"; password-env "FLEET_PASSWORD" }`)
 	eventually(t, "a certificate that nobody vouches for is refused", func() bool {
 		return !strings.Contains(p.Metrics(), `errors_total{reason="connection"} 0`)
 	})
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer free.Close()
-	return strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
-}
-
-// certificate makes a certificate of 127.0.0.1 that vouches for itself.
-func certificate(t *testing.T) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, b []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return write("cert.pem", "CERTIFICATE", cert), write("key.pem", "PRIVATE KEY", der)
 }
