@@ -58,15 +58,15 @@ type Bans interface {
 
 // AddBans lets the API show, make and lift bans. It is called before Serve.
 func (s *Server) AddBans(b Bans) {
-	s.mux.HandleFunc("GET /admin/bans", func(w http.ResponseWriter, _ *http.Request) {
+	s.read("GET /admin/bans", func(w http.ResponseWriter, _ *http.Request) {
 		all := b.Bans()
 		if all == nil {
 			all = []Ban{}
 		}
 		reply(w, http.StatusOK, all)
 	})
-	s.mux.HandleFunc("POST /admin/ban", func(w http.ResponseWriter, r *http.Request) { change(w, r, b.Ban) })
-	s.mux.HandleFunc("POST /admin/unban", func(w http.ResponseWriter, r *http.Request) { change(w, r, b.Unban) })
+	s.operate("POST /admin/ban", func(w http.ResponseWriter, r *http.Request) { change(w, r, b.Ban) })
+	s.operate("POST /admin/unban", func(w http.ResponseWriter, r *http.Request) { change(w, r, b.Unban) })
 }
 
 // change reads a request, does what it asks in the name of who asks, and answers.

@@ -35,7 +35,7 @@ type Certificates interface {
 
 // AddCertificates lets the API show certificates. It is called before Serve.
 func (s *Server) AddCertificates(c Certificates) {
-	s.mux.HandleFunc("GET /admin/certificates", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, c.Certificates()) })
+	s.read("GET /admin/certificates", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, c.Certificates()) })
 }
 
 // Certificates asks for all certificates that are in use.

@@ -18,8 +18,8 @@ const (
 // AddUpstreams lets the API show and drain u. It is called before Serve.
 func (s *Server) AddUpstreams(u Upstreams) {
 	s.upstreams = u
-	s.mux.HandleFunc("GET /admin/upstreams", s.showUpstreams)
-	s.mux.HandleFunc("POST /admin/drain", s.drain)
+	s.read("GET /admin/upstreams", s.showUpstreams)
+	s.operate("POST /admin/drain", s.drain)
 }
 
 func (s *Server) showUpstreams(w http.ResponseWriter, r *http.Request) {

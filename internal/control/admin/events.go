@@ -28,7 +28,7 @@ type Events interface {
 // AddEvents lets the API show e, and tell it of drains. It is called before Serve.
 func (s *Server) AddEvents(e Events) {
 	s.events = e
-	s.mux.HandleFunc("GET /admin/events", s.showEvents)
+	s.read("GET /admin/events", s.showEvents)
 }
 
 func (s *Server) showEvents(w http.ResponseWriter, r *http.Request) {

@@ -40,7 +40,8 @@ type Server struct {
 
 // NewServer returns a server that answers for p.
 func NewServer(p Process, v Version) *Server {
-	s := &Server{mux: newMux(p, v), done: make(chan struct{})}
+	s := &Server{mux: http.NewServeMux(), done: make(chan struct{})}
+	s.addProcess(p, v)
 	s.closing, s.begin = context.WithCancel(context.Background())
 	s.http = http.Server{
 		Handler:           s.mux,
@@ -71,15 +72,15 @@ func (s *Server) Close(ctx context.Context) {
 }
 
 // Handler returns what the API answers for the process alone.
-func Handler(p Process, v Version) http.Handler { return newMux(p, v) }
+func Handler(p Process, v Version) http.Handler { return NewServer(p, v).mux }
 
-func newMux(p Process, v Version) *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /admin/version", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, v) })
-	mux.HandleFunc("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status()) })
-	mux.HandleFunc("GET /admin/routes", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status().Routes) })
-	mux.HandleFunc("GET /admin/config", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Config()) })
-	mux.HandleFunc("POST /admin/reload", func(w http.ResponseWriter, r *http.Request) {
+// addProcess lets the API speak for p.
+func (s *Server) addProcess(p Process, v Version) {
+	s.read("GET /admin/version", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, v) })
+	s.read("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status()) })
+	s.read("GET /admin/routes", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status().Routes) })
+	s.read("GET /admin/config", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Config()) })
+	s.administer("POST /admin/reload", func(w http.ResponseWriter, r *http.Request) {
 		o := p.Reload(r.Context())
 		status := http.StatusOK
 		if !o.OK {
@@ -87,8 +88,16 @@ func newMux(p Process, v Version) *http.ServeMux {
 		}
 		reply(w, status, o)
 	})
-	return mux
 }
+
+// read answers pattern with what changes nothing.
+func (s *Server) read(pattern string, h http.HandlerFunc) { s.mux.HandleFunc(pattern, h) }
+
+// operate answers pattern with a change that expires or is undone by a command.
+func (s *Server) operate(pattern string, h http.HandlerFunc) { s.mux.HandleFunc(pattern, h) }
+
+// administer answers pattern with a change of the configuration or of the process.
+func (s *Server) administer(pattern string, h http.HandlerFunc) { s.mux.HandleFunc(pattern, h) }
 
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")

@@ -44,7 +44,7 @@ type Talkers interface {
 
 // AddTalkers lets the API show t. It is called before Serve.
 func (s *Server) AddTalkers(t Talkers) {
-	s.mux.HandleFunc("GET /admin/top", func(w http.ResponseWriter, r *http.Request) {
+	s.read("GET /admin/top", func(w http.ResponseWriter, r *http.Request) {
 		list, window, n, problem := readTop(r)
 		if problem != nil {
 			refuse(w, problem)

@@ -86,7 +86,7 @@ type WhatIfs interface {
 
 // AddWhatIf lets the API answer what limits would have done. It is called before Serve.
 func (s *Server) AddWhatIf(w WhatIfs) {
-	s.mux.HandleFunc("POST /admin/what-if", func(rw http.ResponseWriter, r *http.Request) { change(rw, r, w.WhatIf) })
+	s.read("POST /admin/what-if", func(rw http.ResponseWriter, r *http.Request) { change(rw, r, w.WhatIf) })
 }
 
 // WhatIf asks what limits would have done.
