@@ -204,7 +204,7 @@ func (c *conn) takeReset(f frameHead, _ []byte) error {
 		return violation(codeProtocol)
 	}
 	s := c.mu.streams.find(f.stream)
-	if s == nil || s.localEnd {
+	if s == nil || s.localEnd || s.gone {
 		if !c.mu.conduct.frame(c) {
 			return connectionError{codeEnhanceCalm, fault.FrameFlood}
 		}
