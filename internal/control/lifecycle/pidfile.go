@@ -15,12 +15,13 @@ import (
 type pidFile struct{ path string }
 
 // claimPID writes the id of this process to path. It replaces the file of a process that
-// is gone and refuses to replace that of one that lives.
+// is gone and refuses to replace that of one that lives. A symbolic link is followed: a
+// service that may not write /run has a link there into a folder of its own.
 func claimPID(path string) (*pidFile, error) {
 	if pid, ok := readPID(path); ok && pid != os.Getpid() && livesAsOurs(pid) {
 		return nil, fmt.Errorf("pid file %s names process %d, which is running: stop it first, or give this one a pid-file of its own", path, pid)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(target(path)), 0o755); err != nil {
 		return nil, explainPID(path, err)
 	}
 	if err := ReplaceFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
@@ -42,7 +43,7 @@ func (f *pidFile) remove() {
 		return
 	}
 	if pid, ok := readPID(f.path); ok && pid == os.Getpid() {
-		os.Remove(f.path)
+		os.Remove(target(f.path))
 	}
 }
 

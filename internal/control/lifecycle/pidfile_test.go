@@ -111,3 +111,25 @@ func TestPIDFileThatCannotBeWritten(t *testing.T) {
 		t.Errorf("claimPID = %v, want an error that names %s", err, path)
 	}
 }
+
+func TestPIDFileBehindALink(t *testing.T) {
+	dir := t.TempDir()
+	link, file := filepath.Join(dir, "sentinel.pid"), filepath.Join(dir, "own", "pid")
+	if err := os.Symlink(filepath.Join("own", "pid"), link); err != nil {
+		t.Fatal(err)
+	}
+	f, err := claimPID(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, file); got != strconv.Itoa(os.Getpid())+"\n" {
+		t.Errorf("behind the link = %q, want this process", got)
+	}
+	f.remove()
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the file behind the link is left")
+	}
+	if to, err := os.Readlink(link); err != nil || to != "own/pid" {
+		t.Errorf("link = %q, %v, want it kept", to, err)
+	}
+}
