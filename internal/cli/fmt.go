@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"sentinel/internal/config/kdl"
-	"sentinel/internal/control/lifecycle"
+	"sentinel/internal/control/statefile"
 
 	"github.com/spf13/cobra"
 )
@@ -114,5 +114,5 @@ func replaceFile(name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	return lifecycle.ReplaceFile(path, text, info.Mode().Perm())
+	return statefile.Replace(path, text, info.Mode().Perm())
 }

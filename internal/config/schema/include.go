@@ -25,6 +25,7 @@ func (l *loader) include(by string, n *kdl.Node) {
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(filepath.Dir(by), pattern)
 	}
+	l.sources.Globs = append(l.sources.Globs, pattern)
 	found, err := l.glob(pattern)
 	if err != nil {
 		l.d.errorAt(from, "include %q is no pattern: %v", e.Value.Text, err).hint(`write one such as "conf.d/*.kdl"`)
@@ -75,10 +76,32 @@ func (d *decoder) excerpt(e *kdl.Entry) string {
 }
 
 func (l *loader) glob(pattern string) ([]string, error) {
+	if l.texts != nil {
+		return l.globTexts(pattern)
+	}
 	if l.files != nil {
 		return fs.Glob(l.files, pattern)
 	}
 	return filepath.Glob(pattern)
+}
+
+// globTexts is filepath.Glob over the names of the texts.
+func (l *loader) globTexts(pattern string) ([]string, error) {
+	abs, err := filepath.Abs(pattern)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for name := range l.texts {
+		switch ok, err := filepath.Match(abs, name); {
+		case err != nil:
+			return nil, err
+		case ok:
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
 }
 
 // mayInclude reports whether the file may be read: not while it is being read, not twice,

@@ -27,6 +27,11 @@ type Options struct {
 	// Files is where files are read from, for tests; nil is the file system of the machine.
 	Files fs.FS
 
+	// Texts, unless nil, are the texts of the configuration by the absolute path of their
+	// file: they are read in place of the files, and includes find no others. Files that
+	// aren't texts, such as lists of addresses, are read as ever.
+	Texts map[string][]byte
+
 	// Fragment takes a part of a configuration, to look at the limits in it: what is missing
 	// is no problem, and neither what only the whole can tell.
 	Fragment bool
@@ -39,6 +44,8 @@ type Options struct {
 type Sources struct {
 	Names []string
 	Texts map[string][]byte
+	// Globs are the patterns of includes, whole, as they were looked for.
+	Globs []string
 }
 
 // Text returns the text of a file, for printing diagnostics.
@@ -64,6 +71,7 @@ type loader struct {
 	cfg     *Config
 	sources *Sources
 	files   fs.FS // nil is the machine's
+	texts   map[string][]byte
 	d       *decoder
 	open    []string // files being read, the outermost first
 	// included is where each file was included first.
@@ -76,7 +84,7 @@ func newLoader(opt Options) *loader {
 		opt.Env = os.LookupEnv
 	}
 	return &loader{
-		cfg: &Config{unbuilt: opt.unbuilt}, sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files,
+		cfg: &Config{unbuilt: opt.unbuilt}, sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files, texts: opt.Texts,
 		d:        &decoder{env: opt.Env, specs: table(), unbuilt: opt.unbuilt, fragment: opt.Fragment, written: make(map[place]Origin), owner: make(map[any]string)},
 		included: make(map[string]Origin),
 	}
@@ -134,6 +142,9 @@ func (l *loader) file(path string, at kdl.Span, by string) {
 // read reads a file of at most the size that a text may have. An included file must be a
 // regular one: a pattern must not lead to a device that never ends.
 func (l *loader) read(path string, included bool) ([]byte, error) {
+	if l.texts != nil {
+		return l.kept(path)
+	}
 	var f fs.File
 	var err error
 	if l.files != nil {
@@ -151,6 +162,19 @@ func (l *loader) read(path string, included bool) ([]byte, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(f, kdl.DefaultBytesMax+1))
 	return text, errors.Join(err, f.Close())
+}
+
+// kept returns the text that stands in for a file.
+func (l *loader) kept(path string) ([]byte, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := l.texts[abs]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return text, nil
 }
 
 func (l *loader) text(name string, text []byte) {
@@ -181,6 +205,12 @@ func (l *loader) text(name string, text []byte) {
 func (l *loader) identity(path string) string {
 	if l.files != nil {
 		return filepath.Clean(path)
+	}
+	if l.texts != nil {
+		if abs, err := filepath.Abs(path); err == nil {
+			return abs
+		}
+		return path
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real

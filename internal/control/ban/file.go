@@ -4,25 +4,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/statefile"
 	"sentinel/internal/dataplane/block"
 )
 
 const (
 	// version is that of the file's form.
 	version = 1
-	// fileMode lets only the owner read who banned whom.
-	fileMode = 0o600
 	// fileBytesMax bounds what is read: BansMax bans with long reasons.
 	fileBytesMax = 256 << 20
 )
@@ -100,20 +97,12 @@ func (k *Keeper) putAside(path string, why error) {
 
 // read returns the bans of a file; none where it isn't there.
 func read(path string) ([]*ban, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, fileBytesMax+1))
+	text, err := statefile.Read(path, fileBytesMax)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
 	case err != nil:
 		return nil, err
-	case len(text) > fileBytesMax:
-		return nil, fmt.Errorf("it has more than %d bytes", fileBytesMax)
 	}
 	return decode(text)
 }
@@ -151,34 +140,5 @@ func (k *Keeper) save() error {
 	k.mu.Lock()
 	list := slices.Collect(maps.Values(k.mu.bans))
 	k.mu.Unlock()
-	text, err := json.Marshal(state{Version: version, Bans: show(list)})
-	if err != nil {
-		return err
-	}
-	return replace(path, append(text, '\n'))
-}
-
-// replace replaces a file as a whole and returns when that outlives a crash.
-func replace(path string, content []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it is renamed
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(fileMode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return statefile.WriteJSON(path, state{Version: version, Bans: show(list)})
 }

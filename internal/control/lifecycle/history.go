@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sentinel/internal/control/statefile"
 )
 
 const (
@@ -46,7 +48,7 @@ func keepBackup(main Source) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, main.Text) {
 		return nil
 	}
-	return ReplaceFile(path, main.Text, modeOf(main.Path))
+	return statefile.Replace(path, main.Text, modeOf(main.Path))
 }
 
 // modeOf is the mode of a file without the right to execute: a copy of a text must not be
@@ -101,7 +103,7 @@ func writeEntry(dir string, number int, sources []Source) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			return err
 		}
-		if err := ReplaceFile(path, s.Text, modeOf(s.Path)); err != nil {
+		if err := statefile.Replace(path, s.Text, modeOf(s.Path)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"sentinel/internal/control/statefile"
 )
 
 // pidFile is a file that names this process.
@@ -21,10 +23,10 @@ func claimPID(path string) (*pidFile, error) {
 	if pid, ok := readPID(path); ok && pid != os.Getpid() && livesAsOurs(pid) {
 		return nil, fmt.Errorf("pid file %s names process %d, which is running: stop it first, or give this one a pid-file of its own", path, pid)
 	}
-	if err := os.MkdirAll(filepath.Dir(target(path)), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(statefile.Target(path)), 0o755); err != nil {
 		return nil, explainPID(path, err)
 	}
-	if err := ReplaceFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+	if err := statefile.Replace(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		return nil, explainPID(path, err)
 	}
 	return &pidFile{path}, nil
@@ -43,7 +45,7 @@ func (f *pidFile) remove() {
 		return
 	}
 	if pid, ok := readPID(f.path); ok && pid == os.Getpid() {
-		os.Remove(target(f.path))
+		os.Remove(statefile.Target(f.path))
 	}
 }
 
