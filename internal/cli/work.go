@@ -1,14 +1,22 @@
 package cli
 
 import (
+	"context"
+
 	"sentinel/internal/config/kdl"
 	"sentinel/internal/config/schema"
+	"sentinel/internal/control/admin"
 	"sentinel/internal/control/lifecycle"
+	"sentinel/internal/ops/incident"
 )
 
 // newWork binds the commands to the program.
 func newWork() work {
-	return work{run: lifecycle.Run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket}
+	return work{run: run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket}
+}
+
+func run(ctx context.Context, path string, v admin.Version) error {
+	return lifecycle.Run(ctx, path, v, incident.Beside)
 }
 
 func check(path string) (summary, error) {

@@ -3,8 +3,17 @@ package schema
 // Observability is what the proxy tells about itself.
 type Observability struct {
 	Block
-	Metrics Metrics
-	Logging Logging
+	Metrics   Metrics
+	Logging   Logging
+	Incidents Incidents
+}
+
+// Incidents says how the records of incidents are kept.
+type Incidents struct {
+	Block
+	Automatic Value[bool]
+	Folder    Value[string]
+	Keep      Value[int64]
 }
 
 // defaultMetricsAddress is where metrics are served when nobody says otherwise.
@@ -40,6 +49,7 @@ func observabilityBlocks() []blockDef {
 		keys: []Key{
 			{Name: "metrics", Kind: Opens, Opens: "metrics", Doc: "the listener for scrapes", slot: value(func(o *Observability) any { return &o.Metrics })},
 			{Name: "logging", Kind: Opens, Opens: "logging", Doc: "events and requests", slot: value(func(o *Observability) any { return &o.Logging })},
+			{Name: "incidents", Kind: Opens, Opens: "incidents", Doc: "records of incidents", slot: value(func(o *Observability) any { return &o.Incidents })},
 		},
 	}, {
 		name: "metrics", doc: "A listener of its own that carries metrics only.",
@@ -86,5 +96,27 @@ func observabilityBlocks() []blockDef {
 				slot: value(func(a *AccessLog) any { return &a.Format }),
 			},
 		},
-	}}
+	}, incidentsBlock()}
+}
+
+func incidentsBlock() blockDef {
+	return blockDef{
+		name: "incidents", doc: "Records of incidents: what was known at some moments of each, as `sentinel incident` keeps it. See [incidents.md](../incidents.md).",
+		keys: []Key{
+			{
+				Name: "automatic", Kind: Bool, Default: "#true",
+				Doc:  "begin one when more than a tenth of requests fail for half a minute, or no upstream has a usable target",
+				slot: value(func(i *Incidents) any { return &i.Automatic }),
+			},
+			{
+				Name: "folder", Kind: Text, Default: "/var/log/sentinel/incidents", check: checkFile, Doc: "folder with a folder for each",
+				slot: value(func(i *Incidents) any { return &i.Folder }),
+			},
+			{
+				Name: "keep", Kind: Int, Unit: "incidents", Min: 1, Max: 999, Default: "20",
+				Doc:  "how many that began by themselves are kept once they have ended; those that somebody wrote a note for always are",
+				slot: value(func(i *Incidents) any { return &i.Keep }),
+			},
+		},
+	}
 }

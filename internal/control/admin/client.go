@@ -52,6 +52,11 @@ func (c *Client) Version(ctx context.Context) (v Version, err error) {
 	return v, c.call(ctx, http.MethodGet, "/admin/version", nil, &v)
 }
 
+// Config asks for the effective configuration.
+func (c *Client) Config(ctx context.Context) (cfg Config, err error) {
+	return cfg, c.call(ctx, http.MethodGet, "/admin/config", nil, &cfg)
+}
+
 // Reload asks for a reload and waits for its outcome, which may be that it failed.
 func (c *Client) Reload(ctx context.Context) (o Outcome, err error) {
 	return o, c.call(ctx, http.MethodPost, "/admin/reload", nil, &o)

@@ -42,6 +42,7 @@ type Server struct {
 func NewServer(p Process, v Version) *Server {
 	s := &Server{mux: http.NewServeMux(), done: make(chan struct{})}
 	s.addProcess(p, v)
+	s.addProfiles()
 	s.closing, s.begin = context.WithCancel(context.Background())
 	s.http = http.Server{
 		Handler:           s.mux,

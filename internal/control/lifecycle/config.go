@@ -97,7 +97,7 @@ func settingsOf(c *schema.Config) Settings {
 		PIDFile: c.System.PIDFile.V, StateDir: c.System.StateDir.V, AdminSocket: c.System.AdminSocket.V,
 		Workers: int(c.System.WorkerThreads.V), MemoryMax: c.Limits.MaxMemory.V, ShutdownTimeout: c.System.ShutdownTimeout.V,
 		MetricsAddress: c.Observability.Metrics.Address.V, MetricsPath: c.Observability.Metrics.Path.V,
-		MetricsAt: placeOf(c.Observability.Metrics.Address.From),
+		MetricsAt: placeOf(c.Observability.Metrics.Address.From), Incidents: IncidentSettingsOf(c),
 		Listeners: listen.Plan{
 			MaxConnections: c.Limits.MaxConnections.V, MaxPerClient: c.Limits.MaxConnectionsPerClient.V,
 			DrainLimit: c.System.ShutdownTimeout.V,
@@ -116,6 +116,19 @@ func settingsOf(c *schema.Config) Settings {
 			spec.Addresses = append(spec.Addresses, a.V)
 		}
 		s.Listeners.Listeners = append(s.Listeners.Listeners, spec)
+	}
+	return s
+}
+
+// IncidentSettingsOf returns how a configuration keeps records of incidents.
+func IncidentSettingsOf(c *schema.Config) IncidentSettings {
+	i, l := &c.Observability.Incidents, &c.Observability.Logging
+	s := IncidentSettings{Automatic: i.Automatic.V, Folder: i.Folder.V, Keep: int(i.Keep.V)}
+	if l.File.V != "" {
+		s.Logs = append(s.Logs, l.File.V)
+	}
+	if l.AccessLog.Enabled.V && l.AccessLog.File.V != "" {
+		s.Logs = append(s.Logs, l.AccessLog.File.V)
 	}
 	return s
 }

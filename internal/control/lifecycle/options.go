@@ -44,6 +44,15 @@ type Settings struct {
 	MetricsAddress  string
 	MetricsAt       string // where it stands in the configuration
 	MetricsPath     string
+	Incidents       IncidentSettings
+}
+
+// IncidentSettings are how records of incidents are kept.
+type IncidentSettings struct {
+	Automatic bool
+	Folder    string
+	Keep      int
+	Logs      []string // files of events and of the access log; none: the journal has them
 }
 
 // Source is one text of a configuration.

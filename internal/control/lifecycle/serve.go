@@ -74,8 +74,8 @@ type assembly struct {
 }
 
 // Run assembles a proxy for the configuration at path and serves until ctx ends or a
-// signal asks to stop.
-func Run(ctx context.Context, path string, v admin.Version) error {
+// signal asks to stop, with companions beside it.
+func Run(ctx context.Context, path string, v admin.Version, companions ...Companion) error {
 	clock := netio.NewClock()
 	defer clock.Stop()
 	state, cells := &State{}, cellCount()
@@ -137,6 +137,9 @@ func Run(ctx context.Context, path string, v admin.Version) error {
 	go guard.Run(ctx)
 	go a.certs.Run(ctx)
 	go a.staples.Run(ctx)
+	for _, c := range companions {
+		go c(ctx, p, events.Emit)
+	}
 	return p.Run(ctx)
 }
 

@@ -27,11 +27,12 @@ const (
 	// KindCertificate is a certificate that was issued or not, ends soon or has ended, or changed files of
 	// certificates that were loaded or can't be used.
 	KindCertificate = "certificate"
+	KindIncident    = "incident" // the proxy has declared an incident by itself, raised its severity, or ended it
 )
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
