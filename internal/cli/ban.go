@@ -22,12 +22,13 @@ type banFlags struct {
 	lasts            time.Duration
 	reason           string
 	permanent, force bool
+	shadow           bool
 }
 
 func (a *app) banCommand() *cobra.Command {
 	var f banFlags
 	cmd := &cobra.Command{
-		Use:   "ban ADDRESS|PREFIX... [--for 30m] [--reason R] [--permanent] [--force]",
+		Use:   "ban ADDRESS|PREFIX... [--for 30m] [--reason R] [--permanent] [--shadow] [--force]",
 		Short: "Keep clients out for a while",
 		Long: `Keep clients out for a while: their new connections are reset, those that are open end,
 idle ones at once and others with the answer in hand, after 30 s at the latest. Behind trusted
@@ -37,6 +38,11 @@ survives reloads and restarts and ends by itself. Banning again replaces the ban
 What would lock you out or break the service is refused: the loopback, targets of upstreams,
 trusted proxies, the address from which you are logged in (SSH_CONNECTION), a prefix that
 holds one of these, and everybody. --force bans them all the same.
+
+--shadow keeps nobody out: it counts the connections and requests that would be refused, in
+'sentinel bans' and sentinel_shadowed_total, and the access log marks the requests with
+would_refuse="client_banned". Banning again without it makes the ban real. A ban that holds
+isn't turned into a shadow.
 
 Exit code 1: nothing was banned, 3: no sentinel is running.`,
 		Example: `  sentinel ban 192.0.2.0/24 --for 30m --reason "login flood"
@@ -54,6 +60,7 @@ Exit code 1: nothing was banned, 3: no sentinel is running.`,
 	flags.DurationVar(&f.lasts, "for", banFor, "how long: a `DURATION` such as 90s or 12h; 0 wants --permanent (default 30m)")
 	flags.StringVar(&f.reason, "reason", "", "why: `TEXT` for the log and for colleagues")
 	flags.BoolVar(&f.permanent, "permanent", false, "until it is lifted")
+	flags.BoolVar(&f.shadow, "shadow", false, "keep nobody out and count who would be")
 	flags.BoolVar(&f.force, "force", false, "ban also what is protected")
 	a.socketFlagOn(cmd)
 	return cmd
@@ -82,7 +89,7 @@ func (f *banFlags) check(given bool) error {
 }
 
 func (a *app) ban(ctx context.Context, prefixes []string, f *banFlags) error {
-	q := admin.BanRequest{Prefixes: prefixes, Permanent: f.permanent, Force: f.force, Reason: f.reason, Session: a.session()}
+	q := admin.BanRequest{Prefixes: prefixes, Permanent: f.permanent, Force: f.force, Shadow: f.shadow, Reason: f.reason, Session: a.session()}
 	if !f.permanent {
 		q.Seconds = int64(f.lasts.Round(time.Second) / time.Second)
 	}
@@ -96,10 +103,18 @@ func (a *app) ban(ctx context.Context, prefixes []string, f *banFlags) error {
 	undo := "sentinel unban"
 	for i := range r.Bans {
 		b := &r.Bans[i]
-		fmt.Fprintf(a.out, "%s is banned %s.\n", b.Prefix, untilWords(b.Until, time.Now()))
+		verb := "is banned"
+		if b.Shadow {
+			verb = "would be banned, and is counted,"
+		}
+		fmt.Fprintf(a.out, "%s %s %s.\n", b.Prefix, verb, untilWords(b.Until, time.Now()))
 		undo += " " + b.Prefix
 	}
-	fmt.Fprintf(a.out, "%s of theirs ended, or end with the answer in hand.\n", count(r.Connections, "connection"))
+	if f.shadow {
+		fmt.Fprintln(a.out, "Nobody is kept out; see sentinel bans for what would have been refused.")
+	} else {
+		fmt.Fprintf(a.out, "%s of theirs ended, or end with the answer in hand.\n", count(r.Connections, "connection"))
+	}
 	a.printNotes(r.Notes)
 	_, err = fmt.Fprintf(a.out, "To undo: %s%s\n", undo, a.whereFlags())
 	return err

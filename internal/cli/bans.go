@@ -16,7 +16,8 @@ func (a *app) bansCommand() *cobra.Command {
 		Use:   "bans",
 		Short: "Show which clients are kept out, by whom, why and until when",
 		Long: `Show which clients are kept out by bans: by whom, why, since and until when, and how many
-of their connections and requests were refused. Access lists of the configuration are
+of their connections and requests were refused. A ban in shadow mode keeps nobody out; its
+hits are those that would have been refused. Access lists of the configuration are
 shown by 'sentinel config show'. Exit code 3: no sentinel is running.`,
 		Example: "  sentinel bans\n  sentinel bans --json | jq -r '.[] | select(.hits == 0) | .prefix'",
 		Args:    exactly(0, "no argument"),
@@ -42,14 +43,18 @@ func printBans(w io.Writer, list []admin.Ban, now time.Time) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PREFIX\tLEFT\tSINCE\tHITS\tBY\tREASON")
+	fmt.Fprintln(t, "PREFIX\tLEFT\tSINCE\tHITS\tMODE\tBY\tREASON")
 	for i := range list {
 		b := &list[i]
 		left := "permanent"
 		if !b.Until.IsZero() {
 			left = span(b.Until.Sub(now))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", b.Prefix, left, since(b.Since, now), b.Hits, oneLine(who(&b.By)), orDash(oneLine(b.Reason)))
+		mode := "ban"
+		if b.Shadow {
+			mode = "shadow"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", b.Prefix, left, since(b.Since, now), b.Hits, mode, oneLine(who(&b.By)), orDash(oneLine(b.Reason)))
 	}
 	return t.Flush()
 }

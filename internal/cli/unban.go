@@ -48,7 +48,11 @@ func (a *app) unban(ctx context.Context, q admin.UnbanRequest) error {
 	}
 	for i := range r.Bans {
 		b := &r.Bans[i]
-		fmt.Fprintf(a.out, "%s is let in again; it was refused %s.\n", b.Prefix, times(b.Hits))
+		if b.Shadow {
+			fmt.Fprintf(a.out, "%s is no longer counted; it would have been refused %s.\n", b.Prefix, times(b.Hits))
+		} else {
+			fmt.Fprintf(a.out, "%s is let in again; it was refused %s.\n", b.Prefix, times(b.Hits))
+		}
 	}
 	a.printNotes(r.Notes)
 	for i := range r.Bans {
@@ -68,12 +72,16 @@ func times(n uint64) string {
 
 // banCommand returns what bans again for the time that was left; nothing when none was.
 func banCommand(b *admin.Ban, now time.Time) string {
+	shadow := ""
+	if b.Shadow {
+		shadow = " --shadow"
+	}
 	if b.Until.IsZero() {
-		return "sentinel ban " + b.Prefix + " --permanent"
+		return "sentinel ban " + b.Prefix + " --permanent" + shadow
 	}
 	left := b.Until.Sub(now).Round(time.Second)
 	if left < time.Second {
 		return ""
 	}
-	return fmt.Sprintf("sentinel ban %s --for %v", b.Prefix, left)
+	return fmt.Sprintf("sentinel ban %s --for %v%s", b.Prefix, left, shadow)
 }

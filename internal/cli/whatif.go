@@ -89,10 +89,12 @@ func whatIfRequest(cfg *schema.Config) (q admin.WhatIfRequest) {
 	}
 	add(cfg.RateLimits, "", "")
 	q.Connections = append(q.Connections, whatIfBounds(&cfg.Limits, "")...)
+	q.Connections = append(q.Connections, whatIfBounds(cfg.Limits.Shadow, "")...)
 	for _, l := range cfg.Listeners {
 		q.Whole = q.Whole || len(l.Addresses) > 0
 		add(l.RateLimits, l.Name.V, "")
 		q.Connections = append(q.Connections, whatIfBounds(&l.Limits, l.Name.V)...)
+		q.Connections = append(q.Connections, whatIfBounds(l.Limits.Shadow, l.Name.V)...)
 	}
 	for _, r := range cfg.Routes {
 		add(r.RateLimits, "", r.Name.V)
@@ -121,8 +123,12 @@ func whatIfLimit(r *schema.RateLimit) admin.WhatIfLimit {
 	return l
 }
 
-// whatIfBounds returns what a limits block says itself and isn't without limit.
+// whatIfBounds returns what a limits block, if there is one, says itself and isn't without
+// limit.
 func whatIfBounds(l *schema.Limits, listener string) (list []admin.WhatIfBound) {
+	if l == nil {
+		return nil
+	}
 	for _, k := range []struct {
 		key   string
 		value schema.Value[int64]

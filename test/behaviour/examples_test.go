@@ -380,6 +380,7 @@ var beyondFull = map[string]bool{
 	"upstream.sticky-cookie": true, "upstream.health-check": true, "upstream.passive-health": true,
 	"upstream.circuit-breaker": true, "upstream.queue": true, "upstream.adaptive-concurrency": true,
 	"upstream.retry-budget": true,
+	"limits.mode":           true, // limits-and-timeouts.kdl
 	// edge.kdl shows these
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,
 	"security": true, "listener.security": true, "route.security": true,

@@ -43,7 +43,7 @@ func Build(cfg *schema.Config, live *Live, slot func(name string) int) (s *snaps
 	for _, p := range cfg.System.TrustedProxies {
 		b.snap.Trusted = append(b.snap.Trusted, p.V)
 	}
-	b.snap.Requests = b.live.requests(b.next, "", int(cfg.Limits.MaxConcurrentRequests.V))
+	b.snap.Requests, b.snap.ShadowRequests = b.live.requests(b.next, "", &cfg.Limits)
 	b.next.fleet = b.fleet()
 	b.identity()
 	b.places()
@@ -91,8 +91,9 @@ func (b *builder) addListeners(slot func(string) int) {
 			Paths:      paths, RewrittenPaths: paths.Rewritten(),
 			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V), Demand: demand.Name(l.Name.V),
 			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),
-			Requests:   b.live.requests(b.next, l.Name.V, int(l.Limits.MaxConcurrentRequests.V)),
+			Shadow:     shadowBounds(l.Limits.Shadow),
 		}
+		b.snap.Listeners[i].Requests, b.snap.Listeners[i].ShadowRequests = b.live.requests(b.next, l.Name.V, &l.Limits)
 		b.access(l, b.snap.Listeners[i])
 		b.secure(l, b.snap.Listeners[i])
 		b.next.listeners = append(b.next.listeners, l.Name.V)
@@ -197,11 +198,14 @@ func texts(vs []schema.Value[string]) []string {
 func (b *builder) route(r *schema.Route) *snapshot.Route {
 	sr := &snapshot.Route{
 		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V), Key: []byte(r.Name.V), Demand: demand.Name(r.Name.V), RateLimits: b.rateLimits(r.RateLimits),
-		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn,
+		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn, ShadowBodyBytes: listenersOwn,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
 	}
 	if r.Limits.MaxBodySize.IsSet() {
 		sr.BodyBytesMax = r.Limits.MaxBodySize.V
+	}
+	if s := r.Limits.Shadow; s != nil && s.MaxBodySize.IsSet() {
+		sr.ShadowBodyBytes = s.MaxBodySize.V
 	}
 	if r.Timeouts.Read.IsSet() {
 		sr.ReadTimeout = r.Timeouts.Read.V

@@ -105,11 +105,15 @@ type inProgress struct {
 }
 
 // requests returns what bounds the requests in progress on a listener, or with an empty name
-// in the process; nil where nothing does. max holds from the commit of the generation on. A
+// in the process, and the bound in shadow mode; nil where nothing bounds them. max holds from the commit of the generation on. A
 // limit that is new counts the requests that come from then on.
-func (l *Live) requests(next *changes, listener string, max int) *queue.Gate {
-	if max == 0 {
-		return nil
+func (l *Live) requests(next *changes, listener string, limits *schema.Limits) (gate *queue.Gate, shadow int) {
+	max := int(limits.MaxConcurrentRequests.V)
+	if limits.Shadow != nil {
+		shadow = int(limits.Shadow.MaxConcurrentRequests.V)
+	}
+	if max == 0 && shadow == 0 {
+		return nil, 0
 	}
 	l.mu.Lock()
 	g := l.mu.requests[listener]
@@ -119,5 +123,19 @@ func (l *Live) requests(next *changes, listener string, max int) *queue.Gate {
 	}
 	g.max = max
 	next.requests[listener] = g
-	return g.gate
+	return g.gate, shadow
+}
+
+// shadowBounds returns the bounds of requests that are in shadow mode; nil for none.
+func shadowBounds(l *schema.Limits) *snapshot.Bounds {
+	if l == nil {
+		return nil
+	}
+	b := &snapshot.Bounds{
+		HeadBytes: int(l.MaxHeaderSize.V), TargetBytes: int(l.MaxURILength.V), Fields: int(l.MaxHeaderCount.V), BodyBytes: l.MaxBodySize.V,
+	}
+	if *b == (snapshot.Bounds{}) {
+		return nil
+	}
+	return b
 }

@@ -128,6 +128,10 @@ func (f *facts) gatherBlocks(where string, k *Key, block any) {
 				f.blocks[inner] = true
 			}
 			f.gather(inner, into, c, k.Block)
+			if l, ok := c.(*Limits); ok && l.Shadow != nil && !isInherited(l.Shadow) {
+				f.blocks[inner+" in shadow mode"] = true
+				f.gather(inner+" in shadow mode", into, l.Shadow, k.Block)
+			}
 		}
 		return
 	}

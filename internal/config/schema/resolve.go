@@ -7,6 +7,7 @@ func inheritAll(c *Config) {
 	for _, l := range c.Listeners {
 		inherit(table()["timeouts"].rows, &l.Timeouts, &c.Timeouts)
 		inherit(table()["limits"].rows, &l.Limits, &c.Limits)
+		inheritShadow(&l.Limits, c.Limits.Shadow)
 	}
 	for _, u := range c.Upstreams {
 		inherit(table()["timeouts"].rows, &u.Timeouts, &c.Timeouts)
@@ -16,6 +17,18 @@ func inheritAll(c *Config) {
 		mergeEdits(&r.Policies.RequestHeaders, &c.Policies.RequestHeaders)
 		mergeEdits(&r.Policies.ResponseHeaders, &c.Policies.ResponseHeaders)
 	}
+}
+
+// inheritShadow does the same for limits in shadow mode, which may be absent.
+func inheritShadow(l, above *Limits) {
+	if above == nil {
+		return
+	}
+	if l.Shadow == nil {
+		l.Shadow = &Limits{Block: above.Block}
+		l.Shadow.From.Kind = Inherited
+	}
+	inherit(table()["limits"].rows, l.Shadow, above)
 }
 
 // inherit copies the values of keys into b where only above says them.

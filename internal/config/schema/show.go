@@ -39,13 +39,7 @@ func (p *printer) block(s *spec, block any, owner string, depth int) {
 
 func (p *printer) blocks(k *Key, block any, depth int) {
 	into := table()[k.Opens]
-	var all []any
-	if k.slot.each != nil {
-		all = k.slot.each(block)
-	} else if c := k.slot.at(block); c != nil {
-		all = []any{c}
-	}
-	for _, c := range all {
+	for _, c := range blocksAt(k, block) {
 		if c == block && k.Name == "targets" {
 			continue // its targets are shown in the upstream itself
 		}
@@ -67,6 +61,24 @@ func (p *printer) blocks(k *Key, block any, depth int) {
 		p.b.WriteString(" {\n" + inner.b.String())
 		p.indent(depth)
 		p.b.WriteString("}\n")
+	}
+}
+
+// blocksAt returns the blocks of a key that are there; limits in shadow mode are one more.
+func blocksAt(k *Key, block any) []any {
+	if k.slot.each != nil {
+		return k.slot.each(block)
+	}
+	switch c := k.slot.at(block).(type) {
+	case nil:
+		return nil
+	case *Limits:
+		if c.Shadow != nil {
+			return []any{c, c.Shadow}
+		}
+		return []any{c}
+	default:
+		return []any{c}
 	}
 }
 

@@ -92,7 +92,9 @@ func (d *decoder) streamListener(l *Listener) {
 	}
 	const because = "with protocol \"tcp\", which passes bytes on"
 	d.only("listener", l, because, streamListenerKeys()...)
-	d.only("limits", &l.Limits, because, "max-connections", "max-connections-per-client")
+	for _, limits := range []*Limits{&l.Limits, l.Limits.Shadow} {
+		d.only("limits", limits, because, "mode", "max-connections", "max-connections-per-client")
+	}
 }
 
 // streamRoute checks a route of streams. It reports whether it is one.

@@ -16,6 +16,8 @@ type Ban struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until,omitzero"` // zero: until it is lifted
 	Hits   uint64    `json:"hits"`           // connections and requests that were refused
+	// Shadow says that it keeps nobody out: Hits are those that would have been refused.
+	Shadow bool `json:"shadow,omitempty"`
 }
 
 // BanRequest asks for bans. Either all of them are made or none.
@@ -24,6 +26,7 @@ type BanRequest struct {
 	Seconds   int64    `json:"seconds,omitempty"`   // for how long
 	Permanent bool     `json:"permanent,omitempty"` // until they are lifted, instead of Seconds
 	Force     bool     `json:"force,omitempty"`     // ban also what is protected
+	Shadow    bool     `json:"shadow,omitempty"`    // keep nobody out, count who would be
 	Reason    string   `json:"reason,omitempty"`    // for the log and for colleagues
 	Session   []string `json:"session,omitempty"`   // addresses from which the operator is logged in
 }

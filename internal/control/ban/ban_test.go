@@ -346,6 +346,54 @@ func TestBansOutliveARestart(t *testing.T) {
 	})
 }
 
+// A ban in shadow mode is kept like others, gives way to one that holds and never takes its
+// place; it cuts nobody off, and a longer prefix of it lets nobody in.
+func TestShadow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "bans.json")
+		f := start(t, path)
+		shadow := func(prefixes ...string) admin.BanRequest {
+			q := forMinutes(30, prefixes...)
+			q.Shadow = true
+			return q
+		}
+		must[admin.BanResult](t)(f.Ban(shadow("192.0.2.1", "127.0.0.1"), alice))
+		must[admin.BanResult](t)(f.Ban(forMinutes(5, "192.0.2.0/24"), alice))
+		if !f.bans(t, "192.0.2.1") || f.bans(t, "127.0.0.1") || f.table.FindShadow(netip.MustParseAddr("192.0.2.1")) == nil {
+			t.Error("the shadow decides who is banned")
+		}
+		f.table.FindShadow(netip.MustParseAddr("192.0.2.1")).Hit()
+		must[admin.BanResult](t)(f.Ban(shadow("192.0.2.1"), alice))
+		if _, err := f.Ban(shadow("198.51.100.1", "192.0.2.0/24"), alice); err == nil || !strings.Contains(err.Error(), "192.0.2.0/24 is banned") {
+			t.Errorf("Ban(shadow) of a prefix that is banned = %v, want a refusal", err)
+		}
+		f.Close()
+		f = start(t, path)
+		defer f.Close()
+		want := "127.0.0.1/32 \"\" uid=1000 hits=0\n192.0.2.0/24 \"\" uid=1000 hits=0\n192.0.2.1/32 \"\" uid=1000 hits=1\n"
+		if got := f.list(); got != want {
+			t.Errorf("after a restart:\n%swant\n%s", got, want)
+		}
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		if f.bans(t, "192.0.2.1") || f.evicts != nil {
+			t.Errorf("a ban in shadow mode holds, or evicts %v", f.evicts)
+		}
+		must[admin.BanResult](t)(f.Ban(forMinutes(5, "192.0.2.1"), alice))
+		if got := f.list(); !f.bans(t, "192.0.2.1") || !strings.Contains(got, "192.0.2.1/32 \"\" uid=1000 hits=0\n") {
+			t.Errorf("made real: %s, want a ban that counts from 0", got)
+		}
+		if f.table.FindShadow(netip.MustParseAddr("192.0.2.1")) != nil || f.table.FindShadow(netip.MustParseAddr("127.0.0.1")) == nil {
+			t.Error("the shadow of a ban that was made real is left, or another one is gone")
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if h := f.history(); !strings.Contains(h, "ban 127.0.0.1/32 shadow-banned>free its time is over") || !strings.Contains(h, "ban 192.0.2.1/32 shadow-banned>banned no reason given") {
+			t.Errorf("events:\n%s", h)
+		}
+	})
+}
+
 func TestBrokenFileIsPutAside(t *testing.T) {
 	for _, text := range []string{
 		"", "{", "null", `{"version":2,"bans":[]}`, `{"version":1,"bans":[{"prefix":"192.0.2.0/99"}]}`,

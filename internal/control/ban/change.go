@@ -33,7 +33,7 @@ func (k *Keeper) Ban(q admin.BanRequest, by admin.Actor) (r admin.BanResult, err
 	now := time.Now()
 	list, entries := make([]*ban, len(prefixes)), make([]*block.Entry, len(prefixes))
 	for i, p := range prefixes {
-		list[i] = &ban{entry: block.NewEntry(p, 0), by: by, reason: q.Reason, since: now}
+		list[i] = &ban{entry: newEntry(p, 0, q.Shadow), by: by, reason: q.Reason, since: now}
 		if !q.Permanent {
 			list[i].until = now.Add(time.Duration(q.Seconds) * time.Second)
 		}
@@ -45,9 +45,9 @@ func (k *Keeper) Ban(q admin.BanRequest, by admin.Actor) (r admin.BanResult, err
 	}
 	r.Bans = show(list)
 	for _, b := range list {
-		e := event.Event{Kind: event.KindBan, Worse: true, Client: b.entry.Prefix().String(), From: "free", To: "banned", Cause: b.reason, Detail: b.story()}
+		e := event.Event{Kind: event.KindBan, Worse: true, Client: b.entry.Prefix().String(), From: "free", To: b.state(), Cause: b.reason, Detail: b.story()}
 		if old := before[b.entry.Prefix()]; old != nil {
-			e.From = "banned"
+			e.From = old.state()
 			r.Notes = append(r.Notes, fmt.Sprintf("%s was banned already, %s: the new ban takes its place", e.Client, old.story()))
 		}
 		if e.Cause == "" {
@@ -55,7 +55,9 @@ func (k *Keeper) Ban(q admin.BanRequest, by admin.Actor) (r admin.BanResult, err
 		}
 		k.opt.Events.Emit(e)
 	}
-	r.Connections = k.evict(entries, false)
+	if !q.Shadow {
+		r.Connections = k.evict(entries, false)
+	}
 	r.Notes = append(r.Notes, k.saved()...)
 	return r, nil
 }
@@ -76,7 +78,7 @@ func (k *Keeper) check(q *admin.BanRequest, r *admin.BanResult) ([]netip.Prefix,
 	if err != nil {
 		return nil, err
 	}
-	if hit := k.protection(prefixes, q.Session); hit != nil {
+	if hit := k.protection(prefixes, q.Session); hit != nil && !q.Shadow {
 		if !q.Force {
 			return nil, problem(http.StatusConflict, "%s", hit.refusal())
 		}
@@ -85,18 +87,41 @@ func (k *Keeper) check(q *admin.BanRequest, r *admin.BanResult) ([]netip.Prefix,
 	return prefixes, nil
 }
 
-// add makes bans, or none where there would be too many. It returns those whose place they
-// take; the counters go on.
+// newEntry returns an entry in the mode that is wanted.
+func newEntry(p netip.Prefix, hits uint64, shadow bool) *block.Entry {
+	if shadow {
+		return block.NewShadow(p, hits)
+	}
+	return block.NewEntry(p, hits)
+}
+
+// state is the word of events for how a client stands by the ban.
+func (b *ban) state() string {
+	if b.entry.Shadow() {
+		return "shadow-banned"
+	}
+	return "banned"
+}
+
+// add makes bans, or none where there would be too many or where one in shadow mode would end
+// one that holds. It returns those whose place they take; counters go on in the same mode.
 func (k *Keeper) add(list []*ban, entries []*block.Entry) (before map[netip.Prefix]*ban, err error) {
 	before = make(map[netip.Prefix]*ban)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, b := range list {
-		if old := k.mu.bans[b.entry.Prefix()]; old != nil {
-			before[b.entry.Prefix()] = old
-			b.entry = block.NewEntry(b.entry.Prefix(), old.entry.Hits())
+		p, shadow := b.entry.Prefix(), b.entry.Shadow()
+		old := k.mu.bans[p]
+		switch {
+		case old == nil:
+			continue
+		case shadow && !old.entry.Shadow():
+			return nil, problem(http.StatusConflict, "%s is banned, %s: a ban in shadow mode would let it in; nothing was changed (sentinel unban %s)", p, old.story(), p)
+		case shadow == old.entry.Shadow():
+			b.entry = newEntry(p, old.entry.Hits(), shadow)
 			entries[i] = b.entry
 		}
+		before[p] = old
 	}
 	if n := len(k.mu.bans) + len(list) - len(before); n > BansMax {
 		return nil, problem(http.StatusConflict, "these would be %d bans and %d is the most that are kept: ban wider prefixes, or lift some (sentinel bans, sentinel unban)", n, BansMax)
@@ -105,7 +130,9 @@ func (k *Keeper) add(list []*ban, entries []*block.Entry) (before map[netip.Pref
 		k.mu.bans[b.entry.Prefix()] = b
 	}
 	k.opt.Table.Change(entries, nil)
-	k.mu.cuts = append(k.mu.cuts, cut{entries, list[0].since.Add(cutAfter)})
+	if !list[0].entry.Shadow() { // a request wants one mode for all
+		k.mu.cuts = append(k.mu.cuts, cut{entries, list[0].since.Add(cutAfter)})
+	}
 	k.wake()
 	return before, nil
 }
@@ -135,7 +162,7 @@ func (k *Keeper) Unban(q admin.UnbanRequest, by admin.Actor) (r admin.UnbanResul
 	r.Bans = show(list)
 	for _, b := range list {
 		k.opt.Events.Emit(event.Event{
-			Kind: event.KindBan, Client: b.entry.Prefix().String(), From: "banned", To: "free",
+			Kind: event.KindBan, Client: b.entry.Prefix().String(), From: b.state(), To: "free",
 			Cause: "lifted by " + by.String(), Detail: b.story(),
 		})
 	}

@@ -124,7 +124,7 @@ func decode(text []byte) ([]*ban, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ban %d of it: %w", i+1, err)
 		}
-		list[i] = &ban{entry: block.NewEntry(p, b.Hits), by: b.By, reason: b.Reason, since: b.Since, until: b.Until}
+		list[i] = &ban{entry: newEntry(p, b.Hits, b.Shadow), by: b.By, reason: b.Reason, since: b.Since, until: b.Until}
 	}
 	return list, nil
 }

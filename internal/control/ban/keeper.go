@@ -178,7 +178,7 @@ func (k *Keeper) expired(list []*ban) {
 	sortBans(list)
 	for _, b := range list {
 		k.opt.Events.Emit(event.Event{
-			Kind: event.KindBan, Client: b.entry.Prefix().String(), From: "banned", To: "free",
+			Kind: event.KindBan, Client: b.entry.Prefix().String(), From: b.state(), To: "free",
 			Cause: "its time is over", Detail: b.story(),
 		})
 	}
@@ -210,7 +210,7 @@ func show(list []*ban) []admin.Ban {
 }
 
 func (b *ban) show() admin.Ban {
-	return admin.Ban{Prefix: b.entry.Prefix().String(), By: b.by, Reason: b.reason, Since: b.since, Until: b.until, Hits: b.entry.Hits()}
+	return admin.Ban{Prefix: b.entry.Prefix().String(), By: b.by, Reason: b.reason, Since: b.since, Until: b.until, Hits: b.entry.Hits(), Shadow: b.entry.Shadow()}
 }
 
 func sortBans(list []*ban) {

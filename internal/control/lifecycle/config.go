@@ -100,13 +100,14 @@ func settingsOf(c *schema.Config) Settings {
 		MetricsAt: placeOf(c.Observability.Metrics.Address.From), Incidents: IncidentSettingsOf(c),
 		Listeners: listen.Plan{
 			MaxConnections: c.Limits.MaxConnections.V, MaxPerClient: c.Limits.MaxConnectionsPerClient.V,
-			DrainLimit: c.System.ShutdownTimeout.V,
+			DrainLimit: c.System.ShutdownTimeout.V, Shadow: shadowOf(c.Limits.Shadow),
 		},
 	}
 	for _, l := range c.Listeners {
 		spec := listen.Spec{
 			Name: l.Name.V, At: placeOf(l.From),
 			MaxConnections: l.Limits.MaxConnections.V, MaxPerClient: l.Limits.MaxConnectionsPerClient.V, Secure: l.TLS != nil,
+			Shadow: shadowOf(l.Limits.Shadow),
 		}
 		spec.Silent = l.Protocol.V == "tcp"
 		if h := l.ProxyProtocol; h != nil {
@@ -131,6 +132,13 @@ func IncidentSettingsOf(c *schema.Config) IncidentSettings {
 		s.Logs = append(s.Logs, l.AccessLog.File.V)
 	}
 	return s
+}
+
+func shadowOf(l *schema.Limits) listen.Shadow {
+	if l == nil {
+		return listen.Shadow{}
+	}
+	return listen.Shadow{MaxConnections: l.MaxConnections.V, MaxPerClient: l.MaxConnectionsPerClient.V}
 }
 
 func sendersOf(h *schema.ProxyProtocol) *listen.Senders {

@@ -154,6 +154,7 @@ func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger) listen.Op
 	}
 	return listen.Options{
 		Clock: clock, Handler: a, Inherited: inherited, Screen: a.screen, Refused: a.refused, Dropped: a.dropped,
+		Shadowed:     a.metrics.Shadowed().Count,
 		AcceptFailed: newAcceptWarning(clock, log).tell,
 		Panicked:     func(v any, stack []byte) { tellPanic(log, v, stack) },
 	}

@@ -26,6 +26,7 @@ func (x *exchange) admit() fault.Kind {
 	if !x.count() {
 		return fault.RequestLimit
 	}
+	x.tryBounds()
 	x.remember()
 	limits := x.limits()
 	if k := x.challenge(); k != fault.None {

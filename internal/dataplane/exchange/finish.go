@@ -15,6 +15,7 @@ func (x *exchange) finish() {
 	if x.route != nil {
 		m = x.route.Metrics
 	}
+	x.tryContent()
 	took := x.at - x.req.Received
 	m.Observe(x.req.Client.Cell, x.status, took)
 	if x.fault != fault.None {

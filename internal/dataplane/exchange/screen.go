@@ -28,6 +28,10 @@ func (p *Proxy) Screen(slot int, peer netip.Addr, sender bool) fault.Kind {
 		return fault.ClientBanned
 	}
 	s := p.current.Load()
+	if e := p.opt.Bans.FindShadow(peer); e != nil && s != nil {
+		e.Hit()
+		s.Shadowed.Count(fault.ClientBanned)
+	}
 	if sender || s == nil || slot >= len(s.Listeners) || s.Listeners[slot] == nil {
 		return fault.None
 	}
@@ -44,13 +48,17 @@ func (x *exchange) screen() fault.Kind {
 		e.Hit()
 		return fault.ClientBanned
 	}
+	if e := x.p.opt.Bans.FindShadow(x.client); e != nil {
+		e.Hit()
+		x.wouldRefuse(fault.ClientBanned)
+	}
 	list := x.route.Access
 	if list == nil {
 		list = x.ln.Access
 	}
 	if !list.AllowsFrom(x.client, x) {
 		if list.Shadow {
-			x.s.Shadowed.Count(fault.AccessDenied)
+			x.wouldRefuse(fault.AccessDenied)
 			return fault.None
 		}
 		return fault.AccessDenied

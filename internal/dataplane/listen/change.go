@@ -18,11 +18,16 @@ type Spec struct {
 	// MaxConnections and MaxPerClient bound its open connections; 0 is no limit.
 	MaxConnections int64
 	MaxPerClient   int64
+	Shadow         Shadow
 	// Senders are who begins connections with a PROXY header; nil for nobody.
 	Senders *Senders
 	// Silent says that clients don't expect HTTP: those that are refused are reset.
 	Silent bool
 }
+
+// Shadow bounds what is open in shadow mode: connections above are counted and let in. 0 is no
+// bound.
+type Shadow struct{ MaxConnections, MaxPerClient int64 }
 
 // Plan is all listeners that the configuration wants.
 type Plan struct {
@@ -31,6 +36,7 @@ type Plan struct {
 	// limit.
 	MaxConnections int64
 	MaxPerClient   int64
+	Shadow         Shadow
 	// DrainLimit is how long connections of a listener that is removed may go on.
 	DrainLimit time.Duration
 }
@@ -179,12 +185,16 @@ func (c *Change) Commit() {
 	r := c.registry
 	r.gate.SetLimit(c.plan.MaxConnections)
 	r.clients.SetLimit(c.plan.MaxPerClient)
+	r.gate.SetShadow(c.plan.Shadow.MaxConnections)
+	r.clients.SetShadow(c.plan.Shadow.MaxPerClient)
 	r.drainLimit.Store(int64(c.plan.DrainLimit))
 	var keep []*socket
 	for _, e := range c.next {
 		e.listener.revive()
 		e.listener.gate.SetLimit(e.spec.MaxConnections)
 		e.listener.clients.SetLimit(e.spec.MaxPerClient)
+		e.listener.gate.SetShadow(e.spec.Shadow.MaxConnections)
+		e.listener.clients.SetShadow(e.spec.Shadow.MaxPerClient)
 		e.listener.secure.Store(e.spec.Secure)
 		e.listener.senders.Store(e.spec.Senders)
 		e.listener.silent.Store(e.spec.Silent)

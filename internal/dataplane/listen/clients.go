@@ -22,6 +22,7 @@ const (
 type Clients struct {
 	seed   maphash.Seed
 	limit  atomic.Int64
+	shadow atomic.Int64 // a limit that only counts
 	shards [clientShards]clientShard
 }
 
@@ -38,6 +39,15 @@ func NewClients() *Clients { return &Clients{seed: maphash.MakeSeed()} }
 
 // SetLimit sets how many connections one client may have; 0 or less is no limit.
 func (t *Clients) SetLimit(n int64) { t.limit.Store(n) }
+
+// SetShadow sets a limit that refuses nobody and that Beyond asks about; 0 or less is none.
+func (t *Clients) SetShadow(n int64) { t.shadow.Store(n) }
+
+// Beyond reports whether the client a has more than the limit in shadow mode would allow.
+func (t *Clients) Beyond(a netip.Addr) bool {
+	limit := t.shadow.Load()
+	return limit > 0 && t.Open(a) > limit
+}
 
 // Limit returns the limit; 0 or less is none.
 func (t *Clients) Limit() int64 { return t.limit.Load() }

@@ -9,10 +9,20 @@ type Gate struct {
 	open   atomic.Int64
 	forced atomic.Int64 // of open
 	limit  atomic.Int64
+	shadow atomic.Int64 // a limit that only counts
 }
 
 // SetLimit sets how many may be open at once; 0 or less is no limit.
 func (g *Gate) SetLimit(n int64) { g.limit.Store(n) }
+
+// SetShadow sets a limit that refuses nobody and that Beyond asks about; 0 or less is none.
+func (g *Gate) SetShadow(n int64) { g.shadow.Store(n) }
+
+// Beyond reports whether more are open than the limit in shadow mode would allow.
+func (g *Gate) Beyond() bool {
+	limit := g.shadow.Load()
+	return limit > 0 && g.open.Load() > limit
+}
 
 // Limit returns the limit; 0 or less is none.
 func (g *Gate) Limit() int64 { return g.limit.Load() }

@@ -119,13 +119,15 @@ func (l *Listener) enter(client netip.Addr, known bool) fault.Kind {
 		r.gate.Leave()
 		return fault.ConnectionLimit
 	}
-	if !known {
-		return fault.None
+	if known {
+		if k := l.enterClient(client); k != fault.None {
+			l.gate.Leave()
+			r.gate.Leave()
+			return k
+		}
 	}
-	if k := l.enterClient(client); k != fault.None {
-		l.gate.Leave()
-		r.gate.Leave()
-		return k
+	if r.gate.Beyond() || l.gate.Beyond() {
+		r.shadowed(fault.ConnectionLimit)
 	}
 	return fault.None
 }
@@ -139,6 +141,9 @@ func (l *Listener) enterClient(client netip.Addr) fault.Kind {
 	if !l.clients.Enter(client) {
 		r.clients.Leave(client)
 		return fault.ClientConnectionLimit
+	}
+	if r.clients.Beyond(client) || l.clients.Beyond(client) {
+		r.shadowed(fault.ClientConnectionLimit)
 	}
 	return fault.None
 }

@@ -27,6 +27,9 @@ type Options struct {
 	Dropped func(l *Listener, peer netip.Addr, k fault.Kind)
 	// Refused is told of each client that got a canned answer; may be nil.
 	Refused func(l *Listener, client netip.Addr, k fault.Kind)
+	// Shadowed is told of each connection that a limit in shadow mode would have refused; may be
+	// nil.
+	Shadowed func(k fault.Kind)
 	// AcceptFailed is told of errors of accept(2), which mostly mean that the process is
 	// out of descriptors; may be nil.
 	AcceptFailed func(l *Listener, err error)
@@ -122,6 +125,12 @@ func (r *Registry) dropped(l *Listener, peer netip.Addr, k fault.Kind) {
 func (r *Registry) refusedBy(l *Listener, client netip.Addr, k fault.Kind) {
 	if r.opt.Refused != nil {
 		r.opt.Refused(l, client, k)
+	}
+}
+
+func (r *Registry) shadowed(k fault.Kind) {
+	if r.opt.Shadowed != nil {
+		r.opt.Shadowed(k)
 	}
 }
 

@@ -37,8 +37,10 @@ type Snapshot struct {
 	Places    *geo.Database        // nil where no database is configured
 	LogPlaces bool                 // the access log tells where clients are
 	Requests  *queue.Gate          // bounds the requests in progress in the process; nil: nothing does
-	Proofs    bool                 // authorities may ask for proofs of names by HTTP
-	Streams   []*Stream            // those of listeners included
+	// ShadowRequests is a bound of Requests that only counts; 0 is none.
+	ShadowRequests int
+	Proofs         bool      // authorities may ask for proofs of names by HTTP
+	Streams        []*Stream // those of listeners included
 	// Challenger gives challenges and takes answers; nil while there was never a need.
 	Challenger *challenge.Challenger
 	// Vouched are the names of all fields by which upstreams are told who a client is by its
@@ -77,14 +79,17 @@ type Listener struct {
 	RewrittenPaths route.PathPolicy
 	Metrics        *metric.Listener
 	// RequestTimeout and BodyBytesMax hold where neither route nor upstream says otherwise.
-	RequestTimeout    time.Duration
-	RateLimits        []*RateLimit // where the route has none; nil for none
-	Key               []byte       // Name, for keys of rate limits
-	Demand            uint32       // Name, as package demand has it
-	Slot              int          // index among the listeners
-	Security          *Security    // where the route has none; nil where nobody is challenged
-	Requests          *queue.Gate  // requests in progress on the listener
-	RequestTimeoutSet bool         // by the operator: it covers the content, too
+	RequestTimeout time.Duration
+	RateLimits     []*RateLimit // where the route has none; nil for none
+	Key            []byte       // Name, for keys of rate limits
+	Demand         uint32       // Name, as package demand has it
+	Slot           int          // index among the listeners
+	Security       *Security    // where the route has none; nil where nobody is challenged
+	Requests       *queue.Gate  // requests in progress on the listener
+	// Shadow are bounds that only count; nil for none. ShadowRequests is one of Requests, 0 for none.
+	Shadow            *Bounds
+	ShadowRequests    int
+	RequestTimeoutSet bool // by the operator: it covers the content, too
 	BodyBytesMax      int64
 	TunnelIdle        time.Duration // a tunnel silent for so long is closed, where the route says nothing
 	// Access says which clients' requests are let in where the route doesn't; nil for all.
@@ -98,6 +103,13 @@ type Listener struct {
 	TLS *tlsedge.Edge
 	// CertFields tell upstreams who a client is by its certificate.
 	CertFields []CertField
+}
+
+// Bounds are bounds of requests in shadow mode: what is above is counted and goes on. 0 is no
+// bound.
+type Bounds struct {
+	HeadBytes, TargetBytes, Fields int
+	BodyBytes                      int64 // of content
 }
 
 // CertField is a field that carries something of a client's certificate.
@@ -150,8 +162,10 @@ type Route struct {
 	Timeout       time.Duration // from the request to the response head; 0: the upstream's or the listener's
 	ReadTimeout   time.Duration // for the response head, and between two reads; 0: the upstream's
 	BodyBytesMax  int64         // of request content, 0 is no limit; negative: the listener's
-	Upgrades      []string      // tokens that may be upgraded to, in lower case
-	TunnelIdle    time.Duration // a tunnel silent for so long is closed; 0: the listener's
+	// ShadowBodyBytes is a bound of content that only counts, 0 for none; negative: the listener's.
+	ShadowBodyBytes int64
+	Upgrades        []string      // tokens that may be upgraded to, in lower case
+	TunnelIdle      time.Duration // a tunnel silent for so long is closed; 0: the listener's
 
 	// Access is the route's own access list; nil where the listener's holds.
 	Access *block.List

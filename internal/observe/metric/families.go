@@ -92,7 +92,7 @@ func requestFamilies() []family {
 			collectLimits, "limit", "outcome", "scope"),
 		row("sentinel_policy_decisions_total", Counter, "Requests that a policy of access allowed or denied, couldn't decide about (error), or would have refused were it not in shadow mode.",
 			collectPolicies, "outcome", "policy", "route"),
-		row("sentinel_shadowed_total", Counter, "Requests that something in shadow mode would have refused, by the fault it would have been.",
+		row("sentinel_shadowed_total", Counter, "Requests and connections that something in shadow mode would have refused, by the fault it would have been.",
 			collectShadowed, "fault"),
 		row("sentinel_failovers_total", Counter, "Requests that went to the route's fallback upstream.",
 			collectFailovers, "route"),
