@@ -35,8 +35,8 @@ func fakeWork(dir string) work {
 		},
 		check: check,
 		show:  func(path string) (string, error) { _, err := check(path); return "system {\n}\n", err },
-		diff: func(before, after string) ([]string, error) {
-			if before == after {
+		diff: func(before, after texts) ([]string, error) {
+			if before.path == after.path {
 				return nil, nil
 			}
 			return []string{"route \"a\" is new"}, nil
@@ -92,8 +92,10 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{args: "config diff a b", code: 0, out: `route "a" is new`},
 		{args: "config diff a a", code: 0, out: "Nothing changes."},
 		{args: "config diff a a --json", code: 0, out: `"changes": []`},
-		{args: "config diff a", code: 2, err: "OLD and NEW wanted, 1 given"},
-		{args: "config", code: 2, err: "show or diff"},
+		{args: "config diff a b c", code: 2, err: "OLD and NEW wanted, 3 given"},
+		{args: "config diff a -c a", code: 0, out: "Nothing changes."},
+		{args: "config diff 0", code: 2, err: "no number of a kept configuration"},
+		{args: "config", code: 2, err: "show, diff or history"},
 		{args: "config shw", code: 2, err: "did you mean show?"},
 
 		{args: "fmt", code: 2, err: "FILE wanted"},

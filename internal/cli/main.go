@@ -53,12 +53,17 @@ type work struct {
 	// show returns the effective configuration with the origin of each value.
 	show func(path string) (string, error)
 	// diff returns what changes for traffic, a line each.
-	diff func(before, after string) ([]string, error)
+	diff func(before, after texts) ([]string, error)
 	// format returns a KDL text in the house style, written in version v; kdl.Auto keeps
 	// the version of the text.
 	format func(name string, text []byte, v kdl.Version) ([]byte, error)
 	// adminSocket returns the admin socket that a configuration names, or the default.
 	adminSocket func(path string) string
+	// keptBy returns the history of the configuration at path, textsBy one entry of it, and
+	// rollbackFiles prepares to put one into the files, all without asking a process.
+	keptBy        func(path string) ([]admin.HistoryEntry, error)
+	textsBy       func(path string, number int) (admin.HistoryTexts, error)
+	rollbackFiles func(path string, q admin.RollbackRequest) (admin.RollbackResult, error)
 }
 
 // summary is what a valid configuration holds.

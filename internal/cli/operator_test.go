@@ -49,9 +49,11 @@ type fakeOperated struct {
 	problem string // of a certificate
 }
 
-func (f *fakeOperated) Status() admin.Status                 { return admin.Status{} }
-func (f *fakeOperated) Config() admin.Config                 { return admin.Config{} }
-func (f *fakeOperated) Reload(context.Context) admin.Outcome { return admin.Outcome{} }
+func (f *fakeOperated) Status() admin.Status { return admin.Status{} }
+func (f *fakeOperated) Config() admin.Config { return admin.Config{} }
+func (f *fakeOperated) Reload(context.Context, admin.ReloadRequest, *admin.Actor) admin.Outcome {
+	return admin.Outcome{}
+}
 
 func (f *fakeOperated) Upstreams() []admin.UpstreamStatus {
 	f.mu.Lock()

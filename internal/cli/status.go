@@ -62,7 +62,8 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 	}
 	fmt.Fprintf(w, "sentinel %s is %s, %s\n", s.Version, s.State, ready)
 	fmt.Fprintf(w, "  pid %d, up %s\n", s.PID, span(time.Duration(s.UptimeSeconds*float64(time.Second))))
-	fmt.Fprintf(w, "  configuration %s, generation %d\n", s.ConfigFile, s.Generation)
+	fmt.Fprintf(w, "  configuration %s, generation %d%s\n", s.ConfigFile, s.Generation, entryWords(s.Entry))
+	printConfigState(w, &s.ConfigState)
 	printLastReload(w, s.LastReload, now)
 	fmt.Fprintf(w, "  metrics at %s\n", s.Metrics)
 	fmt.Fprintf(w, "  connections %s\n", ofLimit(s.Connections, s.Limit))
@@ -87,6 +88,25 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 		}
 	}
 	return t.Flush()
+}
+
+// entryWords names the entry of the history that serves.
+func entryWords(number int) string {
+	if number == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", number %d of its history", number)
+}
+
+// printConfigState says what is out of the ordinary about the configuration.
+func printConfigState(w io.Writer, s *admin.ConfigState) {
+	if len(s.FilesDiffer) > 0 {
+		fmt.Fprintln(w, "  THE FILES DIFFER from what serves:")
+		for _, line := range s.FilesDiffer {
+			fmt.Fprintf(w, "    %s\n", line)
+		}
+		fmt.Fprintln(w, "    sentinel reload makes the files serve, sentinel rollback --serving puts what serves into them")
+	}
 }
 
 func printLastReload(w io.Writer, o *admin.Outcome, now time.Time) {

@@ -6,13 +6,17 @@ import (
 	"sentinel/internal/config/kdl"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/history"
 	"sentinel/internal/control/lifecycle"
 	"sentinel/internal/ops/incident"
 )
 
 // newWork binds the commands to the program.
 func newWork() work {
-	return work{run: run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket}
+	return work{
+		run: run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket,
+		keptBy: lifecycle.KeptBy, textsBy: textsBy, rollbackFiles: lifecycle.RollbackFiles,
+	}
 }
 
 func run(ctx context.Context, path string, v admin.Version) error {
@@ -35,10 +39,14 @@ func show(path string) (string, error) {
 	return l.Show(), nil
 }
 
-func diff(before, after string) ([]string, error) {
+func textsBy(path string, number int) (admin.HistoryTexts, error) {
+	return lifecycle.KeptTexts(history.In(lifecycle.StateDir(path)), number)
+}
+
+func diff(before, after texts) ([]string, error) {
 	var cfgs [2]*schema.Config
-	for i, path := range []string{before, after} {
-		cfg, _, err := lifecycle.Check(path)
+	for i, t := range []texts{before, after} {
+		cfg, _, err := lifecycle.CheckTexts(t.path, t.kept)
 		if err != nil {
 			return nil, err
 		}

@@ -34,6 +34,12 @@ func (a Actor) String() string {
 	return fmt.Sprintf("%s (uid %d%s), pid %d", name, a.UID, login, a.PID)
 }
 
+// Self returns who runs this process.
+func Self() Actor {
+	uid := strconv.Itoa(os.Getuid())
+	return Actor{UID: os.Getuid(), PID: os.Getpid(), User: userName(uid), Login: login("/proc", os.Getpid(), uid)}
+}
+
 // connKey is the key of a request's connection in its context.
 type connKey struct{}
 

@@ -19,8 +19,8 @@ func (f *fakeProcess) Status() Status {
 	return Status{PID: 42, Generation: 3, Routes: []Route{{Name: "api", Requests: 7}}}
 }
 
-func (f *fakeProcess) Config() Config                 { return Config{File: "c.kdl", Text: "system"} }
-func (f *fakeProcess) Reload(context.Context) Outcome { return f.outcome }
+func (f *fakeProcess) Config() Config                                        { return Config{File: "c.kdl", Text: "system"} }
+func (f *fakeProcess) Reload(context.Context, ReloadRequest, *Actor) Outcome { return f.outcome }
 
 func serve(t *testing.T, p Process) string {
 	t.Helper()

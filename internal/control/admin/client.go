@@ -57,11 +57,6 @@ func (c *Client) Config(ctx context.Context) (cfg Config, err error) {
 	return cfg, c.call(ctx, http.MethodGet, "/admin/config", nil, &cfg)
 }
 
-// Reload asks for a reload and waits for its outcome, which may be that it failed.
-func (c *Client) Reload(ctx context.Context) (o Outcome, err error) {
-	return o, c.call(ctx, http.MethodPost, "/admin/reload", nil, &o)
-}
-
 // Upstreams asks for all upstreams, or for the one of that name; the error of an unknown name
 // is a *Problem.
 func (c *Client) Upstreams(ctx context.Context, name string) (list []UpstreamStatus, err error) {

@@ -9,6 +9,8 @@
 //	GET  /admin/upstreams  the upstreams and each target, and why they are as they are; ?name=NAME for one
 //	GET  /admin/events     what has changed; ?since=SEQ after that one, &follow=1 a line each as they come
 //	POST /admin/reload     reload now, answer with the outcome
+//	GET  /admin/history    the configurations that are kept; /NUMBER for one with its texts
+//	POST /admin/rollback   make a kept configuration serve
 //	POST /admin/drain      take a target or upstream out of service, or undo that
 //	GET  /admin/bans       the clients that are kept out by an operator
 //	POST /admin/ban        keep clients out for a while

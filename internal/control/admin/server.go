@@ -22,8 +22,9 @@ const (
 type Process interface {
 	Status() Status
 	Config() Config
-	// Reload reloads the configuration and returns how that went.
-	Reload(ctx context.Context) Outcome
+	// Reload reloads the configuration and returns how that went. by is nil for one who isn't
+	// known.
+	Reload(ctx context.Context, q ReloadRequest, by *Actor) Outcome
 }
 
 // Server serves the API.
@@ -81,14 +82,7 @@ func (s *Server) addProcess(p Process, v Version) {
 	s.read("GET /admin/status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status()) })
 	s.read("GET /admin/routes", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Status().Routes) })
 	s.read("GET /admin/config", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, p.Config()) })
-	s.administer("POST /admin/reload", func(w http.ResponseWriter, r *http.Request) {
-		o := p.Reload(r.Context())
-		status := http.StatusOK
-		if !o.OK {
-			status = http.StatusUnprocessableEntity
-		}
-		reply(w, status, o)
-	})
+	s.addReload(p)
 }
 
 // read answers pattern with what changes nothing.

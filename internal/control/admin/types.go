@@ -35,6 +35,7 @@ type Status struct {
 	Listeners     []Listener `json:"listeners"`
 	Routes        []Route    `json:"routes"`
 	Upstreams     []Upstream `json:"upstreams"`
+	ConfigState
 }
 
 // Outcome is how one reload went.
@@ -42,7 +43,8 @@ type Outcome struct {
 	At         time.Time `json:"at"`
 	OK         bool      `json:"ok"`
 	Generation uint64    `json:"generation"` // the one that serves afterwards
-	Cause      string    `json:"cause"`      // what asked for it: "SIGHUP", "admin"
+	Cause      string    `json:"cause"`      // what asked for it: "SIGHUP", "admin", "rollback to 3"
+	By         *Actor    `json:"by,omitempty"`
 	Error      string    `json:"error,omitempty"`
 	Details    []string  `json:"details,omitempty"` // one line per problem, with its place
 	Notes      []string  `json:"notes,omitempty"`   // what the operator should know of a success

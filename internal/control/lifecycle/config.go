@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,8 +22,11 @@ const (
 
 // ReadConfig reads and checks the configuration at path without building what serves it:
 // the Build of the result is nil.
-func ReadConfig(path string) (*schema.Config, *Loaded, error) {
-	cfg, sources, diags := schema.Load(path, schema.Options{})
+func ReadConfig(path string) (*schema.Config, *Loaded, error) { return readTexts(path, nil) }
+
+// readTexts is ReadConfig with texts, unless nil, in place of the files.
+func readTexts(path string, texts []Source) (*schema.Config, *Loaded, error) {
+	cfg, sources, diags := schema.Load(path, schema.Options{Texts: byPath(texts)})
 	if diags.HasErrors() {
 		e := NewConfigError(diags, sources.Text)
 		if len(sources.Names) == 0 {
@@ -32,10 +36,24 @@ func ReadConfig(path string) (*schema.Config, *Loaded, error) {
 	}
 	l := &Loaded{
 		Settings: settingsOf(cfg), Notes: notesOf(diags), Sources: sourcesOf(sources),
-		Routes: routesOf(cfg), Upstreams: upstreamsOf(cfg),
+		Routes: routesOf(cfg), Upstreams: upstreamsOf(cfg), Globs: sources.Globs, config: cfg,
 		Show: func() string { return string(schema.Show(cfg)) },
 	}
 	return cfg, l, nil
+}
+
+// byPath returns texts by the absolute paths of their files; nil for nil.
+func byPath(texts []Source) map[string][]byte {
+	if texts == nil {
+		return nil
+	}
+	m := make(map[string][]byte, len(texts))
+	for _, s := range texts {
+		if path, err := filepath.Abs(s.Path); err == nil {
+			m[path] = s.Text
+		}
+	}
+	return m
 }
 
 // NewConfigError makes an error of diagnostics that hold one. textOf gives the text of a
@@ -87,7 +105,7 @@ func placeOf(o schema.Origin) string {
 func sourcesOf(s *schema.Sources) []Source {
 	all := make([]Source, 0, len(s.Names))
 	for _, name := range s.Names {
-		all = append(all, Source{name, s.Texts[name]})
+		all = append(all, Source{Path: name, Text: s.Texts[name]})
 	}
 	return all
 }

@@ -22,7 +22,10 @@ type description struct {
 func describe(err error) description {
 	var c *ConfigError
 	var b *listen.BindError
+	var r *revertedError
 	switch {
+	case errors.As(err, &r):
+		return description{"configuration was taken back", []string{r.Error()}}
 	case errors.As(err, &c):
 		return description{c.Kind, c.Lines}
 	case errors.As(err, &b) && errors.Is(err, syscall.EADDRINUSE):

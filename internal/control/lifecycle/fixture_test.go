@@ -74,7 +74,7 @@ func (f *fixture) good(number int64) func() (*Loaded, error) {
 				ShutdownTimeout: time.Minute, MetricsAddress: "127.0.0.1:0", MetricsPath: "/metrics",
 				Listeners: listen.Plan{Listeners: []listen.Spec{{Name: "http", Addresses: []string{"127.0.0.1:0"}}}},
 			},
-			Sources: []Source{{filepath.Join(f.dir, "config.kdl"), fmt.Append(nil, number)}},
+			Sources: []Source{{Path: filepath.Join(f.dir, "config.kdl"), Text: fmt.Append(nil, number)}},
 			Routes:  []admin.Route{{Name: "api"}},
 			Show:    func() string { return "effective" },
 			Build: func(slot func(string) int) (commit, abort func(), err error) {
@@ -87,10 +87,10 @@ func (f *fixture) good(number int64) func() (*Loaded, error) {
 	}
 }
 
-func (f *fixture) Load(string) (*Loaded, error)      { return (*f.load.Load())() }
-func (f *fixture) ConfigLoaded(time.Time, uint64)    { f.loaded.Add(1) }
-func (f *fixture) ReloadSucceeded(time.Time, uint64) { f.ok.Add(1) }
-func (f *fixture) ReloadFailed()                     { f.bad.Add(1) }
+func (f *fixture) Load(string, []Source) (*Loaded, error) { return (*f.load.Load())() }
+func (f *fixture) ConfigLoaded(time.Time, uint64)         { f.loaded.Add(1) }
+func (f *fixture) ReloadSucceeded(time.Time, uint64)      { f.ok.Add(1) }
+func (f *fixture) ReloadFailed()                          { f.bad.Add(1) }
 
 func (f *fixture) ServeConn(c *listen.Conn) {
 	buf := make([]byte, 64)

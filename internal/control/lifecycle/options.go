@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"time"
 
+	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
+	"sentinel/internal/control/history"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/observe/event"
 )
@@ -13,9 +15,9 @@ import (
 // Engine carries traffic by the configuration that was last committed.
 type Engine interface {
 	listen.Handler
-	// Load reads and checks the configuration at path. Its error is a *ConfigError where
-	// the text is at fault.
-	Load(path string) (*Loaded, error)
+	// Load reads and checks the configuration at path; texts, unless nil, are read in place
+	// of its files. Its error is a *ConfigError where the text is at fault.
+	Load(path string, texts []Source) (*Loaded, error)
 }
 
 // Loaded is a configuration that was read and checked but doesn't serve yet.
@@ -23,6 +25,7 @@ type Loaded struct {
 	Settings  Settings
 	Notes     []string // what the operator should know though nothing is wrong
 	Sources   []Source // the texts it was made from, the main file first
+	Globs     []string // the patterns that its includes were found by
 	Routes    []admin.Route
 	Upstreams []admin.Upstream
 	// Show returns the effective configuration as text.
@@ -30,6 +33,16 @@ type Loaded struct {
 	// Build makes what serves the configuration. slot gives the slot of each listener.
 	// Nothing is felt until commit is called, which can't fail; abort gives up instead.
 	Build func(slot func(listener string) int) (commit, abort func(), err error)
+
+	config *schema.Config // nil in tests
+}
+
+// changesTo says what changes for the traffic when next follows, a line each.
+func (l *Loaded) changesTo(next *Loaded) []string {
+	if l == nil || l.config == nil || next.config == nil {
+		return nil
+	}
+	return schema.Diff(l.config, next.config)
 }
 
 // Settings are what the process itself takes from a configuration.
@@ -56,10 +69,7 @@ type IncidentSettings struct {
 }
 
 // Source is one text of a configuration.
-type Source struct {
-	Path string
-	Text []byte
-}
+type Source = history.Source
 
 // ConfigError is a configuration that can't be used.
 type ConfigError struct {

@@ -24,7 +24,7 @@ type Process struct {
 	notify   notifier
 	started  time.Time
 	signals  *signals
-	requests chan reloadRequest
+	requests chan func()   // what Run is to do for others
 	ended    chan struct{} // closed when Run no longer takes requests
 
 	// What follows belongs to the goroutine of Run.
@@ -40,16 +40,10 @@ type Process struct {
 		current    *Loaded // what serves
 		metrics    string  // address of the metrics
 		generation uint64
+		entry      int            // of the history: what serves; 0 when it isn't kept
 		last       *admin.Outcome // of the last reload
 		rates      rates
 	}
-}
-
-// reloadRequest asks Run for a reload. reply has room for the answer.
-type reloadRequest struct {
-	cause string
-	renew bool // only files of the configuration that serves are read again
-	reply chan admin.Outcome
 }
 
 // New returns a process that Run starts. Signals are caught from now on, so that none
@@ -58,7 +52,7 @@ func New(opt Options) *Process {
 	p := &Process{
 		opt: opt, log: opt.Log, registry: opt.Registry, state: opt.State,
 		notify: newNotifier(), started: time.Now(), signals: catchSignals(),
-		requests: make(chan reloadRequest), ended: make(chan struct{}),
+		requests: make(chan func()), ended: make(chan struct{}),
 	}
 	p.metrics.open = func(address string) (net.Listener, error) { return listenMetrics(address, p.metricsAt) }
 	p.metrics.serve = func() sideServer { return newScrape(&p.scrape) }
@@ -98,7 +92,7 @@ func (p *Process) start() error {
 	p.install(next.loaded)
 	p.state.set(serving)
 	p.opt.Metrics.ConfigLoaded(time.Now(), 1)
-	p.keep(next.loaded)
+	p.keep(next.loaded, order{cause: "start"})
 	p.tellStarted(next.loaded)
 	return nil
 }
@@ -124,13 +118,9 @@ func (p *Process) serve(ctx context.Context) {
 	for {
 		select {
 		case <-p.signals.hup:
-			p.reload("SIGHUP")
-		case r := <-p.requests:
-			if r.renew {
-				r.reply <- p.renew()
-			} else {
-				r.reply <- p.reload(r.cause)
-			}
+			p.reload(order{cause: "SIGHUP"})
+		case f := <-p.requests:
+			f()
 		case <-p.signals.usr1:
 			p.reopen()
 		case <-p.signals.usr2:
@@ -164,13 +154,6 @@ func (p *Process) install(l *Loaded) uint64 {
 	return p.mu.generation
 }
 
-// keep keeps the texts of what serves as last known good.
-func (p *Process) keep(l *Loaded) {
-	if err := keepLastKnownGood(l.Sources, l.Settings.StateDir); err != nil {
-		p.log.Warn("last known good configuration not kept", "detail", err.Error())
-	}
-}
-
 func (p *Process) stopSides() {
 	p.metrics.close()
 	p.admin.close()
@@ -179,6 +162,7 @@ func (p *Process) stopSides() {
 // newAdmin returns a server for the admin API.
 func (p *Process) newAdmin() sideServer {
 	s := admin.NewServer(p, p.opt.Version)
+	s.AddConfigs(p)
 	if p.opt.Upstreams != nil {
 		s.AddUpstreams(p.opt.Upstreams)
 	}

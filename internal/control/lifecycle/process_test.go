@@ -168,7 +168,7 @@ func TestOtherSignals(t *testing.T) {
 	f.signals.usr2 <- syscall.SIGUSR2
 	f.log("SIGUSR2: replacing the binary isn't built yet")
 	f.stop()
-	if o := f.Reload(t.Context()); o.OK || o.Error != "not reloaded" {
+	if o := f.Reload(t.Context(), admin.ReloadRequest{}, nil); o.OK || o.Error != "not reloaded" {
 		t.Errorf("Reload() after the end = %+v, want a refusal", o)
 	}
 }

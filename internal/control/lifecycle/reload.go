@@ -34,10 +34,15 @@ func (g *generation) abort() {
 // prepare does all of a start or a reload that can fail, except for the pid file. When it
 // returns an error nothing has changed.
 func (p *Process) prepare() (*generation, error) {
-	loaded, err := p.opt.Engine.Load(p.opt.ConfigFile)
+	loaded, err := p.opt.Engine.Load(p.opt.ConfigFile, nil)
 	if err != nil {
 		return nil, err
 	}
+	return p.prepareLoaded(loaded)
+}
+
+// prepareLoaded is prepare for a configuration that was read already.
+func (p *Process) prepareLoaded(loaded *Loaded) (*generation, error) {
 	g := &generation{loaded: loaded}
 	if err := p.prepareParts(g); err != nil {
 		g.abort()
@@ -84,23 +89,43 @@ func (p *Process) prepareParts(g *generation) error {
 	return nil
 }
 
+// order is what a reload is asked for with.
+type order struct {
+	cause string
+	by    *admin.Actor // nil when nobody knows
+	admin.ReloadRequest
+	copyOf int // the entry of the history that serves again
+}
+
 // reload reads the configuration again and makes all of it real, or nothing. It writes
 // one log line, once the outcome is felt.
-func (p *Process) reload(cause string) admin.Outcome {
+func (p *Process) reload(q order) admin.Outcome {
 	p.notify.reloading()
 	began := time.Now()
-	g, err := p.prepare()
-	if err == nil {
-		err = p.movePID(g)
-	}
+	g, err := p.prepareReload(&q)
 	var o admin.Outcome
 	if err != nil {
-		o = p.reloadFailed(cause, err)
+		o = p.reloadFailed(q, err)
 	} else {
-		o = p.reloadSucceeded(cause, g, began)
+		o = p.reloadSucceeded(q, g, began)
 	}
 	p.notify.ready(fmt.Sprintf("serving, generation %d", o.Generation))
 	return o
+}
+
+func (p *Process) prepareReload(q *order) (*generation, error) {
+	loaded, err := p.opt.Engine.Load(p.opt.ConfigFile, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.mayServe(loaded, q.Again); err != nil {
+		return nil, err
+	}
+	g, err := p.prepareLoaded(loaded)
+	if err == nil {
+		err = p.movePID(g)
+	}
+	return g, err
 }
 
 // movePID claims the new pid file before the old one is given up.
@@ -114,6 +139,7 @@ func (p *Process) movePID(g *generation) error {
 		g.abort()
 		return err
 	}
+	g.undo = append(g.undo, next.remove)
 	g.do = append(g.do, func() {
 		p.pid.remove()
 		p.pid = next
@@ -121,28 +147,44 @@ func (p *Process) movePID(g *generation) error {
 	return nil
 }
 
-func (p *Process) reloadSucceeded(cause string, g *generation, began time.Time) admin.Outcome {
+func (p *Process) reloadSucceeded(q order, g *generation, began time.Time) admin.Outcome {
 	g.commit()
-	o := admin.Outcome{At: time.Now(), OK: true, Generation: p.install(g.loaded), Cause: cause, Notes: g.loaded.Notes}
+	o := admin.Outcome{At: time.Now(), OK: true, Generation: p.install(g.loaded), Cause: q.cause, By: q.by, Notes: g.loaded.Notes}
 	p.setLast(o)
-	p.record(event.Event{Kind: event.KindReload, To: "generation " + strconv.FormatUint(o.Generation, 10), Cause: cause})
+	p.record(event.Event{Kind: event.KindReload, To: "generation " + strconv.FormatUint(o.Generation, 10), Cause: q.cause, Detail: askedBy(q.by)})
 	p.opt.Metrics.ReloadSucceeded(o.At, o.Generation)
-	args := []any{"cause", cause, "generation", o.Generation, "took", time.Since(began).Round(time.Microsecond).String()}
-	p.log.Info("Configuration reload succeeded", append(args, noteArgs(o.Notes)...)...)
-	p.keep(g.loaded)
+	args := []any{"cause", q.cause, "generation", o.Generation, "took", time.Since(began).Round(time.Microsecond).String()}
+	p.log.Info("Configuration reload succeeded", append(append(args, byArgs(q.by)...), noteArgs(o.Notes)...)...)
+	p.keep(g.loaded, q)
 	return o
 }
 
-func (p *Process) reloadFailed(cause string, err error) admin.Outcome {
+func (p *Process) reloadFailed(q order, err error) admin.Outcome {
 	d := describe(err)
 	p.mu.Lock()
-	o := admin.Outcome{At: time.Now(), Generation: p.mu.generation, Cause: cause, Error: d.kind, Details: d.lines}
+	o := admin.Outcome{At: time.Now(), Generation: p.mu.generation, Cause: q.cause, By: q.by, Error: d.kind, Details: d.lines}
 	p.mu.Unlock()
 	p.setLast(o)
 	p.record(event.Event{Kind: event.KindReload, Worse: true, Cause: d.kind, Detail: strings.Join(d.lines, "; ")})
 	p.opt.Metrics.ReloadFailed()
-	d.log(p.log, "Configuration reload failed", "cause", cause, "generation", o.Generation)
+	d.log(p.log, "Configuration reload failed", append([]any{"cause", q.cause, "generation", o.Generation}, byArgs(q.by)...)...)
 	return o
+}
+
+// askedBy says who asked, as events do.
+func askedBy(by *admin.Actor) string {
+	if by == nil {
+		return ""
+	}
+	return "asked by " + by.String()
+}
+
+// byArgs is the part of a log line that says who asked.
+func byArgs(by *admin.Actor) []any {
+	if by == nil {
+		return nil
+	}
+	return []any{"by", by.String()}
 }
 
 func (p *Process) record(e event.Event) {
@@ -157,18 +199,28 @@ func (p *Process) setLast(o admin.Outcome) {
 	p.mu.last = &o
 }
 
-// Reload asks for a reload and waits for its outcome. It is called by the admin API.
-func (p *Process) Reload(ctx context.Context) admin.Outcome {
-	return p.request(ctx, reloadRequest{cause: "admin", reply: make(chan admin.Outcome, 1)})
+// Reload implements admin.Process.
+func (p *Process) Reload(ctx context.Context, q admin.ReloadRequest, by *admin.Actor) (o admin.Outcome) {
+	if !p.request(ctx, func() { o = p.reload(order{cause: "admin", by: by, ReloadRequest: q}) }) {
+		return stoppingOutcome("admin")
+	}
+	return o
 }
 
-// request hands r to the goroutine of Run and waits for the outcome.
-func (p *Process) request(ctx context.Context, r reloadRequest) admin.Outcome {
+// request has f run by the goroutine of Run and waits for its end. It reports false when
+// that no longer takes requests.
+func (p *Process) request(ctx context.Context, f func()) bool {
+	done := make(chan struct{})
 	select {
-	case p.requests <- r:
-		return <-r.reply
+	case p.requests <- func() { defer close(done); f() }:
+		<-done
+		return true
 	case <-p.ended:
 	case <-ctx.Done():
 	}
-	return admin.Outcome{At: time.Now(), Cause: r.cause, Error: "not reloaded", Details: []string{"the process is stopping"}}
+	return false
+}
+
+func stoppingOutcome(cause string) admin.Outcome {
+	return admin.Outcome{At: time.Now(), Cause: cause, Error: "not reloaded", Details: []string{"the process is stopping"}}
 }

@@ -34,7 +34,10 @@ func (p *Process) renew() admin.Outcome {
 // Renew asks for changed files of certificates to be loaded and waits for the outcome. It
 // returns the problems, a line each, where nothing was changed.
 func (p *Process) Renew(ctx context.Context) (problems []string) {
-	o := p.request(ctx, reloadRequest{renew: true, reply: make(chan admin.Outcome, 1)})
+	var o admin.Outcome
+	if !p.request(ctx, func() { o = p.renew() }) {
+		o = stoppingOutcome("renewal")
+	}
 	if !o.OK && len(o.Details) == 0 {
 		return []string{o.Error}
 	}

@@ -239,8 +239,8 @@ func (a *assembly) tend(ctx context.Context) {
 }
 
 // Load implements Engine.
-func (a *assembly) Load(path string) (*Loaded, error) {
-	cfg, l, err := ReadConfig(path)
+func (a *assembly) Load(path string, texts []Source) (*Loaded, error) {
+	cfg, l, err := readTexts(path, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -300,8 +300,11 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 }
 
 // Check reads and compiles the configuration at path as a start would, and touches nothing.
-func Check(path string) (*schema.Config, *Loaded, error) {
-	cfg, l, err := ReadConfig(path)
+func Check(path string) (*schema.Config, *Loaded, error) { return CheckTexts(path, nil) }
+
+// CheckTexts is Check with texts, unless nil, in place of the files.
+func CheckTexts(path string, texts []Source) (*schema.Config, *Loaded, error) {
+	cfg, l, err := readTexts(path, texts)
 	if err != nil {
 		return nil, nil, err
 	}

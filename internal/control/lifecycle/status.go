@@ -64,6 +64,7 @@ func (p *Process) Status() admin.Status {
 		Listeners: p.listenerStatus(),
 	}
 	s.Ready = len(s.Reasons) == 0
+	s.ConfigState = p.configState()
 	if current != nil {
 		s.Upstreams = p.upstreams(current.Upstreams)
 		s.Routes = slices.Clone(current.Routes)
