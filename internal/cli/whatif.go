@@ -106,7 +106,7 @@ func whatIfRequest(cfg *schema.Config) (q admin.WhatIfRequest) {
 func whatIfLimit(r *schema.RateLimit) admin.WhatIfLimit {
 	l := admin.WhatIfLimit{
 		Name: r.Name.V, PerSecond: r.PerSecond.V, PerMinute: r.PerMinute.V, Burst: r.Burst.V,
-		IPv6Bits: r.IPv6PrefixBits.V, Keys: r.MaxKeys.V, OnlyNotes: r.Action.V == "log",
+		IPv6Bits: r.IPv6PrefixBits.V, Keys: r.MaxKeys.V, OnlyNotes: r.Action.V == "log", Additional: r.Additional.V,
 	}
 	if l.Burst == 0 {
 		l.Burst = max(l.PerSecond, l.PerMinute)

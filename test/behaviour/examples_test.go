@@ -51,6 +51,11 @@ var examples = map[string][]promise{
 		{request: "GET /v1/a?key=1\nHost: api.example.com\nX-Tenant: 7", status: 200, has: []string{"\nGET /v1/a?key=1 "}},
 		{request: "POST /v2?key=1\nHost: api.example.com\nX-Tenant: acme\nContent-Length: 1000001", status: 413},
 	},
+	"emergency.kdl": {
+		{request: "GET /api/x", status: 200, has: []string{"origin 9001\n"}},
+		{request: "GET /reports/x", status: 503, has: []string{"\r\nRetry-After: 600\r\n", "code S61"}},
+		{request: "GET /x", status: 200, has: []string{"origin 9000\n"}},
+	},
 	"fleet.kdl": {
 		{request: "GET /x", status: 200, has: []string{"origin 9000\n"}},
 		{request: "GET /login", status: 200},
@@ -393,8 +398,9 @@ var beyondFull = map[string]bool{
 	"acme":                    true,                      // acme.kdl
 	"route.grpc-web":          true,                      // grpc.kdl
 	"listener.tcp":            true, "matches.sni": true, // tcp.kdl
-	"listener.tls": true, // tls.kdl
-	"access":       true, "listener.access": true, "route.access": true,
+	"listener.tls":   true,                             // tls.kdl
+	"route.disabled": true, "route.use-fallback": true, // emergency.kdl
+	"access": true, "listener.access": true, "route.access": true,
 	// access-control.kdl shows these
 	"policies.basic-auth": true, "policies.jwt-auth": true, "policies.forward-auth": true, "policies.cors": true, "policies.security-headers": true,
 	"limits.max-memory": true, "limits.max-concurrent-requests": true, "limits.max-uri-length": true,

@@ -90,8 +90,8 @@ func (b *builder) addListeners(slot func(string) int) {
 			TunnelIdle: l.Timeouts.TunnelIdle.V,
 			Paths:      paths, RewrittenPaths: paths.Rewritten(),
 			Metrics: b.live.opt.Metrics.Listener(l.Name.V), Key: []byte(l.Name.V), Demand: demand.Name(l.Name.V),
-			RateLimits: b.rateLimits(limitsOf(l, b.cfg)),
-			Shadow:     shadowBounds(l.Limits.Shadow),
+			RateLimits: b.rateLimits(limitsOf(l, b.cfg)), AddedLimits: b.rateLimits(append(schema.Additional(b.cfg.RateLimits), schema.Additional(l.RateLimits)...)),
+			Shadow: shadowBounds(l.Limits.Shadow),
 		}
 		b.snap.Listeners[i].Requests, b.snap.Listeners[i].ShadowRequests = b.live.requests(b.next, l.Name.V, &l.Limits)
 		b.access(l, b.snap.Listeners[i])
@@ -102,10 +102,10 @@ func (b *builder) addListeners(slot func(string) int) {
 
 // limitsOf returns the rate limits that hold on a listener.
 func limitsOf(l *schema.Listener, cfg *schema.Config) []*schema.RateLimit {
-	if len(l.RateLimits) > 0 {
-		return l.RateLimits
+	if own := schema.Replacing(l.RateLimits); len(own) > 0 {
+		return own
 	}
-	return cfg.RateLimits
+	return schema.Replacing(cfg.RateLimits)
 }
 
 func engineSettings(l *schema.Listener) h1.Settings {
@@ -196,8 +196,9 @@ func texts(vs []schema.Value[string]) []string {
 
 // route compiles one route.
 func (b *builder) route(r *schema.Route) *snapshot.Route {
+	r = standIn(r)
 	sr := &snapshot.Route{
-		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V), Key: []byte(r.Name.V), Demand: demand.Name(r.Name.V), RateLimits: b.rateLimits(r.RateLimits),
+		Name: r.Name.V, Metrics: b.live.opt.Metrics.Route(r.Name.V), Key: []byte(r.Name.V), Demand: demand.Name(r.Name.V), RateLimits: b.rateLimits(schema.Replacing(r.RateLimits)), AddedLimits: b.rateLimits(schema.Additional(r.RateLimits)),
 		Timeout: r.Timeouts.Request.V, BodyBytesMax: listenersOwn, ShadowBodyBytes: listenersOwn,
 		RequestEdits: b.edits(&r.Policies.RequestHeaders), ResponseEdits: b.edits(&r.Policies.ResponseHeaders),
 	}
@@ -223,6 +224,7 @@ func (b *builder) route(r *schema.Route) *snapshot.Route {
 	}
 	sr.Trailers, sr.GRPCWeb = r.AllowTrailers.V, r.GRPCWeb.V
 	sr.Access = b.accessList(r.Access)
+	sr.Disabled = disabled(r)
 	sr.Retry = retryPolicy(&r.Retry)
 	sr.Priority = priority(r.QueuePriority.V)
 	if m := r.Mirror; m != nil {

@@ -30,6 +30,7 @@ func (b *builder) streamTable() *route.Table[*snapshot.Stream] {
 		if len(r.Matches.SNI) == 0 {
 			continue
 		}
+		r = standIn(r)
 		s := b.stream(r.Name.V, r.Upstream.V, r.Fallback.V)
 		s.Access = b.snap.Routes[i].Access
 		rules = append(rules, route.Rule[*snapshot.Stream]{Value: s, Priority: int(r.Priority.V), Hosts: texts(r.Matches.SNI)})

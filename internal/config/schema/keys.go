@@ -158,7 +158,7 @@ var table = sync.OnceValue(func() map[string]*spec {
 func blockDefs() []blockDef {
 	return slices.Concat(
 		[]blockDef{topBlock(), systemBlock()}, systemParts(),
-		listenerBlocks(), routeBlocks(), retryBlocks(), matchBlocks(), actionBlocks(), upstreamBlocks(), balancingBlocks(),
+		listenerBlocks(), routeBlocks(), []blockDef{disabledBlock()}, retryBlocks(), matchBlocks(), actionBlocks(), upstreamBlocks(), balancingBlocks(),
 		healthBlocks(), breakerBlocks(), queueBlocks(), []blockDef{rateLimitBlock(), storeBlock(), accessBlock(), geoIPBlock()}, acmeBlocks(), limitBlocks(), timeoutBlocks(), policyBlocks(), tlsBlocks(), []blockDef{securityBlock()}, observabilityBlocks(),
 	)
 }

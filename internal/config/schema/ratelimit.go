@@ -20,6 +20,8 @@ type RateLimit struct {
 	Mode           Value[string]        // "enforce" or "shadow"
 	MaxKeys        Value[int64]
 	Shared         Value[bool] // counted in the rate-limit-store, where there is one
+	// Additional says that it holds beside those of nearer and farther places.
+	Additional Value[bool]
 
 	// Scope is where its counters belong: "top level", `listener "x"` or `route "x"`.
 	Scope string
@@ -29,7 +31,7 @@ func rateLimitBlock() blockDef {
 	return blockDef{
 		name: "rate-limit",
 		doc: "How many requests may come of those that share a key, such as one client: `rate-limit { ... }` or, where several hold at once, `rate-limit \"NAME\" { ... }`. " +
-			"Those of a route replace those of its listener, which replace those of the top level; a limit of the same name takes over what it doesn't say itself.",
+			"Those of a route replace those of its listener, which replace those of the top level, but for `additional` ones; a limit of the same name takes over what it doesn't say itself.",
 		args: []string{"name"},
 		keys: []Key{
 			{
@@ -78,6 +80,10 @@ func rateLimitBlock() blockDef {
 				Name: "shared", Kind: Bool, Default: "#true", Doc: "whether all proxies count together where there is a rate-limit-store",
 				slot: value(func(r *RateLimit) any { return &r.Shared }),
 			},
+			{
+				Name: "additional", Kind: Bool, Doc: "hold beside the limits that hold otherwise: it replaces none of a farther place and none of a nearer one replaces it",
+				slot: value(func(r *RateLimit) any { return &r.Additional }),
+			},
 		},
 		finish: finishRateLimit,
 	}
@@ -123,7 +129,7 @@ func (d *decoder) settle(limits, above []*RateLimit, scope string) {
 				hint("give one of them another name").related(first, "the first one is here")
 		}
 		names[name] = r.From
-		if i := slices.IndexFunc(above, func(a *RateLimit) bool { return a.Name.V == r.Name.V }); i >= 0 {
+		if i := slices.IndexFunc(above, func(a *RateLimit) bool { return a.Name.V == r.Name.V && !a.Additional.V && !r.Additional.V }); i >= 0 {
 			r.inherit(above[i])
 		}
 		if !r.PerSecond.IsSet() && !r.PerMinute.IsSet() && !d.tried(r, "requests-per-second") && !d.tried(r, "requests-per-minute") {
@@ -147,4 +153,20 @@ func (r *RateLimit) inherit(above *RateLimit) {
 			r.Key = append(r.Key, k)
 		}
 	}
+}
+
+// Replacing returns the limits of a list that take the place of those of farther places, and
+// Additional those that hold beside all others.
+func Replacing(list []*RateLimit) []*RateLimit { return limitsThat(list, false) }
+
+// Additional is the counterpart of Replacing.
+func Additional(list []*RateLimit) []*RateLimit { return limitsThat(list, true) }
+
+func limitsThat(list []*RateLimit, additional bool) (out []*RateLimit) {
+	for _, r := range list {
+		if r.Additional.V == additional {
+			out = append(out, r)
+		}
+	}
+	return out
 }

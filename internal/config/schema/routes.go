@@ -9,6 +9,8 @@ type Route struct {
 	Matches       Matches
 	Upstream      Value[string]
 	Fallback      Value[string] // unset: none
+	UseFallback   Value[bool]   // all requests go to Fallback
+	Disabled      *Disabled     // nil while it takes requests
 	Split         *Split
 	Redirect      *Redirect
 	Respond       *Respond
@@ -72,6 +74,11 @@ func routeKeys() []Key {
 			slot: value(func(r *Route) any { return &r.Fallback }),
 		},
 		{
+			Name: "use-fallback", Kind: Bool,
+			Doc:  "send all requests to the fallback-upstream, whatever the state of the first one; see [emergency.md](../emergency.md)",
+			slot: value(func(r *Route) any { return &r.UseFallback }),
+		},
+		{
 			Name: "queue-priority", Kind: Enum, Words: []string{"low", "normal", "high", "critical"}, Default: "normal",
 			Doc: "which requests leave the queue of an upstream first, and are shed last", slot: value(func(r *Route) any { return &r.QueuePriority }),
 		},
@@ -105,6 +112,10 @@ func routeParts() []Key {
 		{
 			Name: "respond", Kind: Opens, Opens: "respond", Doc: "a fixed response",
 			slot: optional(func(r *Route) **Respond { return &r.Respond }),
+		},
+		{
+			Name: "disabled", Kind: Opens, Opens: "disabled", Doc: "the route refuses what it would take, and everything else of it stands ready",
+			slot: optional(func(r *Route) **Disabled { return &r.Disabled }),
 		},
 		{
 			Name: "rewrite", Kind: Opens, Opens: "rewrite", Doc: "change of the path before it is sent",
@@ -149,6 +160,10 @@ func routeParts() []Key {
 // without effect.
 func finishRoute(d *decoder, b any) {
 	r := b.(*Route)
+	if r.UseFallback.V && !d.tried(r, "fallback-upstream") {
+		d.errorAt(r.UseFallback.From, "use-fallback has no effect in route %q, which has no fallback-upstream", r.Name.V).
+			hint(`add fallback-upstream "NAME", or remove it`)
+	}
 	if d.streamRoute(r) {
 		return
 	}

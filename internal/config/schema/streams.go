@@ -103,7 +103,7 @@ func (d *decoder) streamRoute(r *Route) bool {
 		return false
 	}
 	const because = "in a route of streams, which matches by sni"
-	d.only("route", r, because, "name", "priority", "matches", "upstream", "fallback-upstream", "access")
+	d.only("route", r, because, "name", "priority", "matches", "upstream", "fallback-upstream", "use-fallback", "access")
 	d.only("matches", &r.Matches, because, "sni")
 	if !d.tried(r, "upstream") {
 		d.errorAt(r.From, "route %q of streams needs upstream", r.Name.V).hint(`add upstream "NAME"`)

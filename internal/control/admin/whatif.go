@@ -28,6 +28,8 @@ type WhatIfLimit struct {
 	Keys      int64    `json:"max_keys"`
 	DelaySecs float64  `json:"delay_seconds,omitempty"` // how long a request may be held back
 	OnlyNotes bool     `json:"only_notes,omitempty"`    // requests too many go on
+	// Additional says that it holds beside the limits that hold otherwise.
+	Additional bool `json:"additional,omitempty"`
 }
 
 // WhatIfBound is a bound of connections or of requests in progress.

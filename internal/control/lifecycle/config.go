@@ -178,6 +178,10 @@ func routesOf(c *schema.Config) []admin.Route {
 // purposeOf says in words what a route does with a request.
 func purposeOf(r *schema.Route) string {
 	switch {
+	case r.Disabled != nil:
+		return fmt.Sprintf("disabled %d", r.Disabled.Status.V)
+	case r.UseFallback.V:
+		return fmt.Sprintf("fallback %q", r.Fallback.V)
 	case r.Split != nil:
 		var parts []string
 		for _, u := range r.Split.Upstreams {

@@ -121,45 +121,6 @@ func limitsFor(list []admin.WhatIfLimit) ([]whatif.Limit, error) {
 	return limits, nil
 }
 
-// picker returns which limits of a question a request meets: those of the nearest place that
-// has any. Where the question is about a part, places that serve with limits of their own
-// keep them, unless it names that place.
-func (w *whatIfs) picker(q *admin.WhatIfRequest) func(listener, route uint32) []int {
-	var top []int
-	listeners, routes := make(map[uint32][]int), make(map[uint32][]int)
-	if cfg := w.serving.Load(); cfg != nil && !q.Whole {
-		for _, l := range cfg.Listeners {
-			if len(l.RateLimits) > 0 {
-				listeners[demand.Name(l.Name.V)] = nil
-			}
-		}
-		for _, r := range cfg.Routes {
-			if len(r.RateLimits) > 0 {
-				routes[demand.Name(r.Name.V)] = nil
-			}
-		}
-	}
-	for i, l := range q.Limits {
-		switch {
-		case l.Route != "":
-			routes[demand.Name(l.Route)] = append(routes[demand.Name(l.Route)], i)
-		case l.Listener != "":
-			listeners[demand.Name(l.Listener)] = append(listeners[demand.Name(l.Listener)], i)
-		default:
-			top = append(top, i)
-		}
-	}
-	return func(listener, route uint32) []int {
-		if list, ok := routes[route]; ok {
-			return list
-		}
-		if list, ok := listeners[listener]; ok {
-			return list
-		}
-		return top
-	}
-}
-
 func answerOf(q *admin.WhatIfLimit, l *whatif.Limit, r *whatif.Answer) admin.WhatIfAnswer {
 	a := admin.WhatIfAnswer{
 		WhatIfLimit: *q, Requests: r.Requests, Refused: r.Refused, Delayed: r.Delayed, Margin: r.Margin, Clients: r.Clients, Hit: r.Hit,

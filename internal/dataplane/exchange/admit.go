@@ -20,6 +20,10 @@ func (x *exchange) admit() fault.Kind {
 	if k := x.screen(); k != fault.None {
 		return k
 	}
+	if x.route.Disabled != nil {
+		x.remember()
+		return fault.RouteDisabled
+	}
 	if k := x.afford(); k != fault.None {
 		return k
 	}
@@ -28,38 +32,49 @@ func (x *exchange) admit() fault.Kind {
 	}
 	x.tryBounds()
 	x.remember()
-	limits := x.limits()
 	if k := x.challenge(); k != fault.None {
-		x.charge(limits)
+		x.charge()
 		return k
 	}
-	for _, l := range limits {
-		if l.Named {
-			continue
-		}
-		if k := x.take(l); k != fault.None {
-			return k
+	return x.takeAll(false)
+}
+
+// limits returns the rate limits that hold for the request: those of the nearest place, and
+// those that hold beside them.
+func (x *exchange) limits() [3][]*snapshot.RateLimit {
+	nearest := x.route.RateLimits
+	if nearest == nil {
+		nearest = x.ln.RateLimits
+	}
+	return [...][]*snapshot.RateLimit{x.ln.AddedLimits, nearest, x.route.AddedLimits}
+}
+
+// takeAll asks the limits of one of two kinds: by what is known of every request, or, named,
+// by who a policy has found the client to be.
+func (x *exchange) takeAll(named bool) fault.Kind {
+	for _, list := range x.limits() {
+		for _, l := range list {
+			if l.Named != named {
+				continue
+			}
+			if k := x.take(l); k != fault.None {
+				return k
+			}
 		}
 	}
 	return fault.None
 }
 
-// limits returns the rate limits that hold for the request.
-func (x *exchange) limits() []*snapshot.RateLimit {
-	if x.route.RateLimits != nil {
-		return x.route.RateLimits
-	}
-	return x.ln.RateLimits
-}
-
 // charge counts a request that is refused already, so that it doesn't come for free.
-func (x *exchange) charge(limits []*snapshot.RateLimit) {
-	for _, l := range limits {
-		if l.Named {
-			continue
+func (x *exchange) charge() {
+	for _, list := range x.limits() {
+		for _, l := range list {
+			if l.Named {
+				continue
+			}
+			key, _ := l.Key.Sum(l.Seed, x)
+			l.Table.Take(key, x.at, 1)
 		}
-		key, _ := l.Key.Sum(l.Seed, x)
-		l.Table.Take(key, x.at, 1)
 	}
 }
 

@@ -15,6 +15,10 @@ func (x *exchange) fail(k fault.Kind) error {
 	x.settle(k)
 	x.leave()
 	row := k.Row()
+	status, retryAfter := row.Status, row.RetryAfter
+	if k == fault.RouteDisabled {
+		status, retryAfter = x.route.Disabled.Status, x.route.Disabled.RetryAfter
+	}
 	if row.Status == 499 {
 		x.status = row.Status
 		return k
@@ -26,17 +30,17 @@ func (x *exchange) fail(k fault.Kind) error {
 	if i := x.req.Head.Find(message.FieldAccept); i >= 0 {
 		form = fault.FormOf(x.req.Head.FieldValue(i))
 	}
-	x.buffer.body = fault.AppendBody(x.buffer.body[:0], k, row.Status, string(x.id), form)
-	h := x.localHead(row.Status)
+	x.buffer.body = fault.AppendBody(x.buffer.body[:0], k, status, string(x.id), form)
+	h := x.localHead(status)
 	h.Add("Content-Type", []byte(form.ContentType()))
 	h.Add("Cache-Control", noStore)
 	h.Add(x.s.Identity.RequestIDField, x.id)
 	h.Extra = appendLine(h.Extra, "WWW-Authenticate", x.asks)
 	if x.refusedBy != nil {
 		x.addLimitFields(h)
-	} else if row.RetryAfter > 0 {
+	} else if retryAfter > 0 {
 		h.Extra = append(h.Extra, "Retry-After: "...)
-		h.Extra = strconv.AppendInt(h.Extra, int64(row.RetryAfter), 10)
+		h.Extra = strconv.AppendInt(h.Extra, int64(retryAfter), 10)
 		h.Extra = append(h.Extra, '\r', '\n')
 	}
 	if row.Closes {

@@ -85,14 +85,7 @@ func (x *exchange) takeNamed(p *snapshot.Policies) fault.Kind {
 	if p.Basic == nil && p.JWT == nil && p.Forward == nil {
 		return fault.None
 	}
-	for _, l := range x.limits() {
-		if l.Named {
-			if k := x.take(l); k != fault.None {
-				return k
-			}
-		}
-	}
-	return fault.None
+	return x.takeAll(true)
 }
 
 // askFor keeps what a refusal asks for.

@@ -186,6 +186,8 @@ const (
 	DescriptorLimit
 	// PortsExhausted is the host without a free local port towards a target.
 	PortsExhausted
+	// RouteDisabled is a request for a route that an operator has disabled.
+	RouteDisabled
 	// PasswordChecksBusy is a password while as many are being checked as may be.
 	PasswordChecksBusy
 

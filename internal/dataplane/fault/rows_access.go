@@ -51,6 +51,14 @@ func accessRows() map[Kind]Row {
 			Remedy:   "Fetch jwks-url by hand from this host; the events tell the cause.",
 			Commands: []string{"sentinel events", "curl -s localhost:9090/metrics | grep sentinel_token_keys"},
 		},
+		RouteDisabled: {
+			Name: "RouteDisabled", Label: "route_disabled", Code: "S61", Side: SideSelf, Status: 503, Routed: true, RetryAfter: 30,
+			Text:     "route disabled by an operator",
+			Meaning:  "Somebody has disabled the route, for a while or in the configuration.",
+			Causes:   []string{"an emergency change that hasn't ended yet", "disabled in the route"},
+			Remedy:   "Look who has disabled it and why; end the emergency change when its reason is gone.",
+			Commands: []string{"sentinel emergency list", cmdConfig},
+		},
 		PasswordChecksBusy: {
 			Name: "PasswordChecksBusy", Label: "password_checks_busy", Code: "S60", Side: SideSelf, Status: 503, Routed: true, RetryAfter: 1,
 			Text:     "too many passwords to check",

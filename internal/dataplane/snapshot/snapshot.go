@@ -81,6 +81,7 @@ type Listener struct {
 	// RequestTimeout and BodyBytesMax hold where neither route nor upstream says otherwise.
 	RequestTimeout time.Duration
 	RateLimits     []*RateLimit // where the route has none; nil for none
+	AddedLimits    []*RateLimit // hold beside those that hold otherwise
 	Key            []byte       // Name, for keys of rate limits
 	Demand         uint32       // Name, as package demand has it
 	Slot           int          // index among the listeners
@@ -149,9 +150,12 @@ type Route struct {
 	Priority queue.Priority
 	// RateLimits are the route's own; nil where those of the listener hold.
 	RateLimits []*RateLimit
-	Key        []byte  // Name, for keys of rate limits
-	Demand     uint32  // Name, as package demand has it
-	Mirror     *Mirror // nil for none
+	// AddedLimits hold beside those that hold otherwise.
+	AddedLimits []*RateLimit
+	Disabled    *Disabled // nil while it takes requests
+	Key         []byte    // Name, for keys of rate limits
+	Demand      uint32    // Name, as package demand has it
+	Mirror      *Mirror   // nil for none
 	// Security is what holds on each listener, by its slot, with nil where nobody is
 	// challenged; nil altogether where the listener's own holds.
 	Security []*Security
@@ -179,6 +183,12 @@ type Route struct {
 
 	// Probes that this route itself answers because it matches their path exactly.
 	OwnsHealth, OwnsReady bool
+}
+
+// Disabled says how a route refuses what it would take.
+type Disabled struct {
+	Status     int
+	RetryAfter int // seconds; 0 sends no Retry-After
 }
 
 // Mirror is an upstream that gets copies of some requests.
