@@ -46,6 +46,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.AddCommand(a.validateCommand(), a.fmtCommand(), a.configCommand(), a.statusCommand(), a.upstreamsCommand(), a.eventsCommand(), a.drainCommand(), a.banCommand(), a.unbanCommand(), a.bansCommand(), a.certsCommand(), a.topCommand(), a.whatIfCommand(), a.incidentCommand(),
 		a.reloadCommand(), a.rollbackCommand(), a.versionCommand(), a.completionCommand())
+	cmd.AddCommand(a.seeingCommands()...)
 	return cmd
 }
 

@@ -19,14 +19,21 @@ const (
 )
 
 func (a *app) statusCommand() *cobra.Command {
+	var since time.Duration
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use:   "status [--since 15m]",
 		Short: "Show how the running sentinel is doing",
 		Long: `Show how the running sentinel is doing: its state and last reload, listeners with their
 open connections, routes with their traffic, upstreams with their targets. Rates are over
-the last 10 to 20 seconds. Exit code 3: none is running.`,
+the last 10 to 20 seconds. --since shows how things changed instead: what routes and
+upstreams did in the last while beside what they did as long before, connections, queues
+and memory, and the changes of state; an hour is remembered, in steps of 10 seconds. Exit
+code 3: none is running.`,
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("since") {
+				return a.statusSince(cmd.Context(), since)
+			}
 			s, err := a.client(askTimeout).Status(cmd.Context())
 			if err != nil {
 				return err
@@ -37,6 +44,7 @@ the last 10 to 20 seconds. Exit code 3: none is running.`,
 			return printStatus(a.out, &s, time.Now())
 		},
 	}
+	cmd.Flags().DurationVar(&since, "since", 0, "show how things changed in the last `DURATION`, up to 1h")
 	a.socketFlagOn(cmd)
 	return cmd
 }

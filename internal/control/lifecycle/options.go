@@ -127,6 +127,8 @@ type Options struct {
 	Record func(event.Event)
 	// Talkers are who the admin API shows to have most requests; may be nil.
 	Talkers admin.Talkers
+	// Series is what the admin API shows of the last hour; may be nil.
+	Series admin.Series
 	// WhatIf answers what limits would have done; may be nil.
 	WhatIf admin.WhatIfs
 	// Bans are what the admin API shows, makes and lifts; may be nil.

@@ -172,6 +172,9 @@ func (p *Process) newAdmin() sideServer {
 	if p.opt.Talkers != nil {
 		s.AddTalkers(p.opt.Talkers)
 	}
+	if p.opt.Series != nil {
+		s.AddSeries(p.opt.Series)
+	}
 	if p.opt.WhatIf != nil {
 		s.AddWhatIf(p.opt.WhatIf)
 	}

@@ -33,6 +33,7 @@ import (
 	"sentinel/internal/observe/demand"
 	"sentinel/internal/observe/event"
 	"sentinel/internal/observe/metric"
+	"sentinel/internal/observe/series"
 )
 
 const (
@@ -115,6 +116,7 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 	})
 	a.registry = listen.NewRegistry(a.listenOptions(clock, log))
 	a.bans.registry.Store(a.registry)
+	hour := series.New(series.Options{Read: m.Read, Resident: memory.Resident}, time.Now())
 	a.whatIf.registry, a.whatIf.proxy = a.registry, a.Proxy
 	guard := memory.NewGuard(a.memoryChanged)
 	var p *Process
@@ -125,7 +127,7 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
 		Reopen: a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
-		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Bans: a.bans, WhatIf: a.whatIf, Certificates: a.certs,
+		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Series: hour, Bans: a.bans, WhatIf: a.whatIf, Certificates: a.certs,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -133,6 +135,7 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 	go a.sweep(ctx)
 	go a.tend(ctx)
 	go top.run(ctx)
+	go hour.Run(ctx)
 	go a.whatIf.run(ctx)
 	go guard.Run(ctx)
 	go a.certs.Run(ctx)

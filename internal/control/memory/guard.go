@@ -71,7 +71,7 @@ type Guard struct {
 // NewGuard returns a guard without a budget. changed is told each change of the stage, and
 // makes it felt.
 func NewGuard(changed func(Change)) *Guard {
-	return &Guard{changed: changed, used: resident, collect: debug.FreeOSMemory}
+	return &Guard{changed: changed, used: Resident, collect: debug.FreeOSMemory}
 }
 
 // SetBudget sets how many bytes the process may take; 0 is no bound.
@@ -137,9 +137,9 @@ func stageAt(old Stage, used, budget int64) Stage {
 	return stage
 }
 
-// resident returns the resident memory of the process in bytes (proc_pid_statm(5)); 0 when
+// Resident returns the resident memory of the process in bytes (proc_pid_statm(5)); 0 when
 // it can't be read.
-func resident() int64 {
+func Resident() int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0

@@ -60,7 +60,7 @@ func TestLookCollectsFirst(t *testing.T) {
 }
 
 func TestResident(t *testing.T) {
-	if n := resident(); n < 1<<20 {
-		t.Errorf("resident() = %d, want the memory of this process", n)
+	if n := Resident(); n < 1<<20 {
+		t.Errorf("Resident() = %d, want the memory of this process", n)
 	}
 }

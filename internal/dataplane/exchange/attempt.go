@@ -90,6 +90,9 @@ func (x *exchange) settle(k fault.Kind) {
 	if x.headAt > 0 {
 		latency = x.headAt - x.sentAt
 	}
+	if outcome != upstream.OK && outcome != upstream.Nothing {
+		x.upstream.Metrics.Failed()
+	}
 	x.choice.Done(x.at, latency, outcome)
 	x.upstream.Learn(x.at, latency, outcome)
 }

@@ -135,6 +135,12 @@ func upstreamFamilies() []family {
 			collectReused, "upstream"),
 		row("sentinel_upstream_retries_total", Counter, "Tries beyond the first one of a request.",
 			collectRetries, "upstream"),
+		row("sentinel_upstream_errors_total", Counter, "Tries at targets that brought no whole response, or one with a status of 5xx.",
+			func(v *view, e emitter) {
+				for _, u := range v.upstreams {
+					e.counter(float64(u.failed.Load()), u.name)
+				}
+			}, "upstream"),
 	}
 }
 

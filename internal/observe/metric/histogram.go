@@ -62,25 +62,22 @@ func (h *histogram) observe(d time.Duration) {
 }
 
 // total is the sum over cells.
-type total struct {
-	counts [buckets]uint64
-	nanos  uint64
-}
+type total Durations
 
 func (t *total) add(h *histogram) {
 	for i := range h.counts {
-		t.counts[i] += h.counts[i].Load()
+		t.Counts[i] += h.counts[i].Load()
 	}
-	t.nanos += h.nanos.Load()
+	t.Nanos += h.nanos.Load()
 }
 
 // seconds returns the sum of all observations.
-func (t *total) seconds() float64 { return float64(t.nanos) / 1e9 }
+func (t *total) seconds() float64 { return float64(t.Nanos) / 1e9 }
 
 // cumulative returns the number of observations and the cumulative counts by upper bound in seconds.
 func (t *total) cumulative() (count uint64, byBound map[float64]uint64) {
 	byBound = make(map[float64]uint64, len(bounds))
-	for i, n := range t.counts {
+	for i, n := range t.Counts {
 		count += n
 		if i < len(bounds) {
 			byBound[bounds[i].Seconds()] = count
@@ -91,7 +88,7 @@ func (t *total) cumulative() (count uint64, byBound map[float64]uint64) {
 
 // count returns the number of observations.
 func (t *total) count() (n uint64) {
-	for _, c := range t.counts {
+	for _, c := range t.Counts {
 		n += c
 	}
 	return n

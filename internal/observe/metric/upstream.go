@@ -16,6 +16,7 @@ type Upstream struct {
 	pending atomic.Int64
 	opened  atomic.Uint64
 	retried atomic.Uint64
+	failed  atomic.Uint64
 	pool    atomic.Pointer[func() PoolState]
 	usage   // guarded by the registry's lock
 
@@ -69,6 +70,9 @@ func (u *Upstream) Opened() { u.opened.Add(1) }
 
 // Retried counts a request that is sent to a target once more.
 func (u *Upstream) Retried() { u.retried.Add(1) }
+
+// Failed counts a try that brought no response, or one that the target failed with.
+func (u *Upstream) Failed() { u.failed.Add(1) }
 
 // Reused counts a request that found an idle connection in the pool.
 func (u *Upstream) Reused(cell int) { u.cell(cell).reused.Add(1) }
