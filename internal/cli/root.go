@@ -17,7 +17,8 @@ func (a *app) root() *cobra.Command {
 foreground until it gets SIGTERM or SIGINT.
 
 Signals: HUP reloads the configuration, all or nothing. TERM and INT drain and exit, a
-second one exits without waiting. USR1 opens the log files anew.
+second one exits without waiting. USR1 opens the log files anew. USR2 replaces the process
+by the binary that is installed now, without a gap.
 
 Exit codes: 0 all is well, 1 the configuration or the work at hand has a problem, 2 the
 command was called in the wrong way, 3 no running sentinel was reached.`,
@@ -47,6 +48,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 	cmd.AddCommand(a.validateCommand(), a.fmtCommand(), a.configCommand(), a.statusCommand(), a.upstreamsCommand(), a.eventsCommand(), a.drainCommand(), a.banCommand(), a.unbanCommand(), a.bansCommand(), a.certsCommand(), a.topCommand(), a.whatIfCommand(), a.incidentCommand(),
 		a.reloadCommand(), a.rollbackCommand(), a.versionCommand(), a.completionCommand())
 	cmd.AddCommand(a.seeingCommands()...)
+	cmd.AddCommand(a.upgradeCommand())
 	return cmd
 }
 

@@ -23,11 +23,14 @@ func describe(err error) description {
 	var c *ConfigError
 	var b *listen.BindError
 	var r *revertedError
+	var s *stepError
 	switch {
 	case errors.As(err, &r):
 		return description{"configuration was taken back", []string{r.Error()}}
 	case errors.As(err, &c):
 		return description{c.Kind, c.Lines}
+	case errors.As(err, &s):
+		return description{s.step, strings.Split(s.err.Error(), "\n")}
 	case errors.As(err, &b) && errors.Is(err, syscall.EADDRINUSE):
 		return description{"address in use", strings.Split(err.Error(), "\n")}
 	case errors.As(err, &b):
@@ -35,6 +38,15 @@ func describe(err error) description {
 	}
 	return description{"system error", strings.Split(err.Error(), "\n")}
 }
+
+// stepError is an error that is grouped by the step of an upgrade that failed.
+type stepError struct {
+	step string // fixed text
+	err  error
+}
+
+func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
+func (e *stepError) Unwrap() error { return e.err }
 
 // log writes the description as one line.
 func (d description) log(log *slog.Logger, message string, args ...any) {

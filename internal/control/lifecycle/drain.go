@@ -9,15 +9,24 @@ import (
 // cut.
 const forceGrace = time.Second
 
+// endLimit is what the end takes at most beside the drain.
+const endLimit = 5 * time.Second
+
 // drain ends the process in order: readiness fails, nothing new is accepted, requests in
 // hand finish or are cut at the end of the shutdown timeout or by a second signal, and
-// the files go away. Metrics and the admin API answer until the traffic has ended.
+// the files go away. Metrics and the admin API answer until the traffic has ended, unless
+// another process has taken them over.
 func (p *Process) drain() {
 	p.state.set(draining)
-	p.notify.stopping("draining")
 	p.mu.Lock()
 	timeout := p.mu.current.Settings.ShutdownTimeout
 	p.mu.Unlock()
+	if p.replaced {
+		p.keepAdminFile(true)
+		p.stopSides() // the new process answers
+	} else {
+		p.notify.stopping("draining", timeout+endLimit)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	stop := p.forceOnSignal(cancel)
 	left := p.registry.Drain(ctx)

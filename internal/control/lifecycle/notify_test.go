@@ -51,8 +51,8 @@ func TestNotify(t *testing.T) {
 		}
 		n.ready("serving")
 		n.reloading()
-		n.stopping("draining")
-		for _, want := range []string{"READY=1\nSTATUS=serving", "RELOADING=1\nMONOTONIC_USEC=", "STOPPING=1\nSTATUS=draining"} {
+		n.stopping("draining", 31*time.Second)
+		for _, want := range []string{"READY=1\nSTATUS=serving", "RELOADING=1\nMONOTONIC_USEC=", "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=31000000"} {
 			expectMessage(t, messages, want)
 		}
 	}

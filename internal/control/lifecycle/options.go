@@ -137,6 +137,14 @@ type Options struct {
 	Certificates admin.Certificates
 	// SetMemoryBudget makes a budget of that many bytes hold; 0 is none. May be nil.
 	SetMemoryBudget func(bytes int64)
+	// Inherited are sockets that the process was started with; may be nil.
+	Inherited *listen.Inherited
+	// Before is the process that this one replaces; nil for none.
+	Before *predecessor
+	// Binary is the program that an upgrade starts.
+	Binary string
+	// Hanging says what of the data plane has hung since the last call; may be nil.
+	Hanging func() []string
 	// State is where the process tells its state.
 	State *State
 }

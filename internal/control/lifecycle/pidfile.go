@@ -18,9 +18,10 @@ type pidFile struct{ path string }
 
 // claimPID writes the id of this process to path. It replaces the file of a process that
 // is gone and refuses to replace that of one that lives. A symbolic link is followed: a
-// service that may not write /run has a link there into a folder of its own.
-func claimPID(path string) (*pidFile, error) {
-	if pid, ok := readPID(path); ok && pid != os.Getpid() && livesAsOurs(pid) {
+// service that may not write /run has a link there into a folder of its own. former is a
+// process that may be replaced though it lives; 0 for none.
+func claimPID(path string, former int) (*pidFile, error) {
+	if pid, ok := readPID(path); ok && pid != os.Getpid() && pid != former && livesAsOurs(pid) {
 		return nil, fmt.Errorf("pid file %s names process %d, which is running: stop it first, or give this one a pid-file of its own", path, pid)
 	}
 	if err := os.MkdirAll(filepath.Dir(statefile.Target(path)), 0o755); err != nil {

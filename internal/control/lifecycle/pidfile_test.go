@@ -68,7 +68,7 @@ func TestClaimPID(t *testing.T) {
 				os.MkdirAll(filepath.Dir(path), 0o755)
 				os.WriteFile(path, []byte(c.content), 0o644)
 			}
-			f, err := claimPID(path)
+			f, err := claimPID(path, 0)
 			if got := err != nil; got != c.refused {
 				t.Fatalf("claimPID = %v, want refused %v", err, c.refused)
 			}
@@ -92,7 +92,7 @@ func TestClaimPID(t *testing.T) {
 
 func TestPIDFileOfAnotherIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sentinel.pid")
-	f, err := claimPID(path)
+	f, err := claimPID(path, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestPIDFileThatCannotBeWritten(t *testing.T) {
 	blocked := filepath.Join(t.TempDir(), "file")
 	os.WriteFile(blocked, nil, 0o644)
 	path := filepath.Join(blocked, "sentinel.pid")
-	if _, err := claimPID(path); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := claimPID(path, 0); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("claimPID = %v, want an error that names %s", err, path)
 	}
 }
@@ -118,7 +118,7 @@ func TestPIDFileBehindALink(t *testing.T) {
 	if err := os.Symlink(filepath.Join("own", "pid"), link); err != nil {
 		t.Fatal(err)
 	}
-	f, err := claimPID(link)
+	f, err := claimPID(link, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

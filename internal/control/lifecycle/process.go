@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -29,6 +28,9 @@ type Process struct {
 
 	// What follows belongs to the goroutine of Run.
 	pid         *pidFile
+	before      *predecessor // while this process takes over from it
+	replaced    bool         // another process serves instead of this one
+	keepsafe    keepsafe
 	metrics     side
 	scrape      atomic.Pointer[http.Handler] // what the metrics listener answers
 	metricsAt   string
@@ -52,11 +54,12 @@ func New(opt Options) *Process {
 	p := &Process{
 		opt: opt, log: opt.Log, registry: opt.Registry, state: opt.State,
 		notify: newNotifier(), started: time.Now(), signals: catchSignals(),
-		requests: make(chan func()), ended: make(chan struct{}),
+		requests: make(chan func()), ended: make(chan struct{}), before: opt.Before,
 	}
-	p.metrics.open = func(address string) (net.Listener, error) { return listenMetrics(address, p.metricsAt) }
+	p.keepsafe.notify = p.notify
+	p.metrics.open = p.openMetrics
 	p.metrics.serve = func() sideServer { return newScrape(&p.scrape) }
-	p.admin.open = admin.Listen
+	p.admin.open = p.openAdmin(admin.Listen)
 	p.admin.serve = p.newAdmin
 	return p
 }
@@ -67,33 +70,54 @@ func New(opt Options) *Process {
 func (p *Process) Run(ctx context.Context) error {
 	defer p.signals.release()
 	memory.Tune(memory.Budget(0)) // until the configuration is read
-	if err := p.start(); err != nil {
+	if err := p.start(ctx); err != nil {
+		p.before.failed(err)
 		describe(err).log(p.log, "start failed")
 		p.stopSides()
 		p.pid.remove()
 		return err
 	}
+	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { newWatchdog(p.notify, p.opt.Hanging, p.log).run(alive) })
 	p.serve(ctx)
 	p.drain()
+	stop()
+	watch.Wait()
 	return nil
 }
 
 // start brings up the first generation.
-func (p *Process) start() error {
+func (p *Process) start(ctx context.Context) error {
 	next, err := p.prepare()
 	if err != nil {
 		return err
 	}
-	if p.pid, err = claimPID(next.loaded.Settings.PIDFile); err != nil {
+	if p.before != nil {
+		err = p.takeOver(ctx, next)
+	} else {
+		err = p.begin(next)
+	}
+	if err != nil {
+		return err
+	}
+	p.install(next.loaded)
+	p.settle()
+	p.opt.Metrics.ConfigLoaded(time.Now(), 1)
+	p.keep(next.loaded, order{cause: "start"})
+	p.tellStarted(next.loaded)
+	return nil
+}
+
+// begin makes the first generation serve.
+func (p *Process) begin(next *generation) (err error) {
+	if p.pid, err = claimPID(next.loaded.Settings.PIDFile, 0); err != nil {
 		next.abort()
 		return err
 	}
 	next.commit()
-	p.install(next.loaded)
+	next.serveSides()
 	p.state.set(serving)
-	p.opt.Metrics.ConfigLoaded(time.Now(), 1)
-	p.keep(next.loaded, order{cause: "start"})
-	p.tellStarted(next.loaded)
 	return nil
 }
 
@@ -110,12 +134,13 @@ func (p *Process) tellStarted(l *Loaded) {
 	p.notify.ready("serving, generation 1")
 }
 
-// serve is the life between start and drain.
+// serve is the life between start and drain. It ends too when another process serves instead
+// of this one.
 func (p *Process) serve(ctx context.Context) {
 	defer close(p.ended)
 	tick := time.NewTicker(rateEvery)
 	defer tick.Stop()
-	for {
+	for !p.replaced {
 		select {
 		case <-p.signals.hup:
 			p.reload(order{cause: "SIGHUP"})
@@ -124,7 +149,7 @@ func (p *Process) serve(ctx context.Context) {
 		case <-p.signals.usr1:
 			p.reopen()
 		case <-p.signals.usr2:
-			p.log.Warn("SIGUSR2: replacing the binary isn't built yet, nothing was done")
+			p.upgrade(ctx, "SIGUSR2")
 		case <-tick.C:
 			p.sampleRates()
 		case s := <-p.signals.stop:
@@ -163,6 +188,7 @@ func (p *Process) stopSides() {
 func (p *Process) newAdmin() sideServer {
 	s := admin.NewServer(p, p.opt.Version)
 	s.AddConfigs(p)
+	s.AddUpgrade(p)
 	if p.opt.Upstreams != nil {
 		s.AddUpstreams(p.opt.Upstreams)
 	}

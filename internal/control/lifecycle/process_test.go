@@ -166,7 +166,10 @@ func TestOtherSignals(t *testing.T) {
 		t.Errorf("reopened %d times, want 1", f.reopens.Load())
 	}
 	f.signals.usr2 <- syscall.SIGUSR2
-	f.log("SIGUSR2: replacing the binary isn't built yet")
+	f.log("Upgrade failed", "new binary refuses the configuration", "cause=SIGUSR2") // there is no binary
+	if got := f.ask(f.dial(), "a"); got != "1" {
+		t.Errorf("answer after an upgrade that failed = %q, want 1", got)
+	}
 	f.stop()
 	if o := f.Reload(t.Context(), admin.ReloadRequest{}, nil); o.OK || o.Error != "not reloaded" {
 		t.Errorf("Reload() after the end = %+v, want a refusal", o)

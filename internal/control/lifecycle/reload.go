@@ -17,10 +17,19 @@ type generation struct {
 	loaded *Loaded
 	undo   []func()
 	do     []func()
+	sides  []func() // what is beside the traffic
 }
 
+// commit makes the generation serve; serveSides must follow.
 func (g *generation) commit() {
 	for _, f := range g.do {
+		f()
+	}
+}
+
+// serveSides makes what is beside the traffic answer for the generation.
+func (g *generation) serveSides() {
+	for _, f := range g.sides {
 		f()
 	}
 }
@@ -83,9 +92,8 @@ func (p *Process) prepareParts(g *generation) error {
 		swap,
 		listeners.Commit,
 		func() { p.scrape.Store(&answer) },
-		metrics,
-		api,
 	}
+	g.sides = []func(){metrics, api, func() { p.keepAdminFile(false) }}
 	return nil
 }
 
@@ -134,7 +142,7 @@ func (p *Process) movePID(g *generation) error {
 	if path == p.pid.path {
 		return nil
 	}
-	next, err := claimPID(path)
+	next, err := claimPID(path, 0)
 	if err != nil {
 		g.abort()
 		return err
@@ -149,6 +157,8 @@ func (p *Process) movePID(g *generation) error {
 
 func (p *Process) reloadSucceeded(q order, g *generation, began time.Time) admin.Outcome {
 	g.commit()
+	g.serveSides()
+	p.keepsafe.sync(p.listening(false))
 	o := admin.Outcome{At: time.Now(), OK: true, Generation: p.install(g.loaded), Cause: q.cause, By: q.by, Notes: g.loaded.Notes}
 	p.setLast(o)
 	p.record(event.Event{Kind: event.KindReload, To: "generation " + strconv.FormatUint(o.Generation, 10), Cause: q.cause, Detail: askedBy(q.by)})

@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -77,6 +77,10 @@ type assembly struct {
 // Run assembles a proxy for the configuration at path and serves until ctx ends or a
 // signal asks to stop, with companions beside it.
 func Run(ctx context.Context, path string, v admin.Version, companions ...Companion) error {
+	binary, err := os.Executable() // before anybody replaces it
+	if err != nil {
+		return err
+	}
 	clock := netio.NewClock()
 	defer clock.Stop()
 	state, cells := &State{}, cellCount()
@@ -114,7 +118,9 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
-	a.registry = listen.NewRegistry(a.listenOptions(clock, log))
+	before := findPredecessor()
+	inherited := inherit(before.id(), log)
+	a.registry = listen.NewRegistry(a.listenOptions(clock, log, inherited, before != nil))
 	a.bans.registry.Store(a.registry)
 	hour := series.New(series.Options{Read: m.Read, Resident: memory.Resident}, time.Now())
 	a.whatIf.registry, a.whatIf.proxy = a.registry, a.Proxy
@@ -127,6 +133,7 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
 		Reopen: a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
+		Inherited: inherited, Before: before, Binary: binary, Hanging: hanging(a.registry, clock),
 		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Series: hour, Bans: a.bans, WhatIf: a.whatIf, Certificates: a.certs,
 	})
 	ctx, stop := context.WithCancel(ctx)
@@ -150,13 +157,9 @@ func tellPanic(log *slog.Logger, v any, stack []byte) {
 	log.Error("request failed by a fault of the proxy itself", "error", "internal fault", "detail", fmt.Sprint(v), "stack", string(stack))
 }
 
-func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger) listen.Options {
-	inherited, ignored := listen.Inherit()
-	if len(ignored) > 0 {
-		log.Warn("descriptors that were announced are no TCP listeners and aren't used", "names", strings.Join(ignored, " "))
-	}
+func (a *assembly) listenOptions(clock *netio.Clock, log *slog.Logger, inherited *listen.Inherited, hold bool) listen.Options {
 	return listen.Options{
-		Clock: clock, Handler: a, Inherited: inherited, Screen: a.screen, Refused: a.refused, Dropped: a.dropped,
+		Clock: clock, Handler: a, Inherited: inherited, Hold: hold, Screen: a.screen, Refused: a.refused, Dropped: a.dropped,
 		Shadowed:     a.metrics.Shadowed().Count,
 		AcceptFailed: newAcceptWarning(clock, log).tell,
 		Panicked:     func(v any, stack []byte) { tellPanic(log, v, stack) },

@@ -55,6 +55,7 @@ func (s *side) move(place string, ln net.Listener) {
 func (s *side) close() {
 	if s.server != nil {
 		closeSide(s.server)
+		s.server = nil
 	}
 }
 

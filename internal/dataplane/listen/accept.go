@@ -29,6 +29,8 @@ type socket struct {
 	ln      *net.TCPListener
 	key     string // the address as configured, with its network
 	owner   atomic.Pointer[Listener]
+	turns   atomic.Uint64 // of the accept loop
+	started bool          // the registry's changer owns it
 	stopped chan struct{} // closed by stop
 	done    chan struct{} // closed by the accept loop
 }
@@ -37,9 +39,23 @@ func newSocket(ln *net.TCPListener, key string) *socket {
 	return &socket{ln: ln, key: key, stopped: make(chan struct{}), done: make(chan struct{})}
 }
 
-// stop makes the accept loop take what is queued and end.
+// start starts the accept loop, once.
+func (s *socket) start() {
+	if !s.started {
+		s.started = true
+		go s.run()
+	}
+}
+
+// stop makes the accept loop take what is queued and end. A socket that was never started
+// leaves its queue to others who have it.
 func (s *socket) stop() {
 	close(s.stopped)
+	if !s.started {
+		s.ln.Close()
+		close(s.done)
+		return
+	}
 	s.ln.SetDeadline(time.Now().Add(queueGrace))
 }
 
@@ -57,7 +73,7 @@ func (s *socket) run() {
 	defer close(s.done)
 	defer s.ln.Close()
 	pause := acceptPauseMin
-	for {
+	for ; ; s.turns.Add(1) {
 		nc, err := s.ln.AcceptTCP()
 		if err == nil {
 			l := s.owner.Load()

@@ -47,8 +47,8 @@ type Change struct {
 	registry *Registry
 	plan     Plan
 	next     []entry
-	fresh    []*socket // bound by this change
-	shared   []*socket // old ones that let a fresh one overlap them
+	fresh    []*socket          // bound or inherited by this change
+	shared   []*net.TCPListener // old ones that let a fresh one overlap them
 }
 
 // entry is a listener of the next generation with its sockets.
@@ -64,9 +64,10 @@ func (r *Registry) Prepare(plan Plan) (*Change, error) {
 	c := &Change{registry: r, plan: plan}
 	all := wantedBy(&c.plan)
 	c.assignListeners()
+	inherited := c.takeInherited(all)
 	var errs []error
 	for i := range all {
-		s, err := c.socketFor(&all[i], all)
+		s, err := c.socketFor(&all[i], all, inherited[i])
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -113,16 +114,36 @@ func (c *Change) Slot(name string) int {
 	return -1
 }
 
-// socketFor returns the socket for one address: the one that is bound already, one that
-// was inherited, or a new one.
-func (c *Change) socketFor(w *wanted, all []wanted) (*socket, error) {
-	for _, s := range c.registry.sockets() {
-		if s.key == w.key {
-			return s, nil
+// takeInherited returns the inherited socket for each address, or nil. It comes before any
+// address is bound: what nobody takes may be in the way of one.
+func (c *Change) takeInherited(all []wanted) []*net.TCPListener {
+	taken := make([]*net.TCPListener, len(all))
+	for i := range all {
+		if c.bound(&all[i]) == nil {
+			taken[i] = c.registry.inherited.take(&all[i])
 		}
 	}
-	if ln := c.registry.inherited.take(w); ln != nil {
-		return c.opened(ln, w), nil
+	return taken
+}
+
+// bound returns the socket that has the address already, or nil.
+func (c *Change) bound(w *wanted) *socket {
+	for _, s := range c.registry.sockets() {
+		if s.key == w.key {
+			return s
+		}
+	}
+	return nil
+}
+
+// socketFor returns the socket for one address: the one that is bound already, the one that
+// was inherited if there is one, or a new one.
+func (c *Change) socketFor(w *wanted, all []wanted, inherited *net.TCPListener) (*socket, error) {
+	if s := c.bound(w); s != nil {
+		return s, nil
+	}
+	if inherited != nil {
+		return c.opened(inherited, w), nil
 	}
 	ln, err := bind(w.network, w.address, false)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -142,23 +163,23 @@ func (c *Change) opened(ln *net.TCPListener, w *wanted) *socket {
 	return s
 }
 
-// leaving returns the bound sockets that overlap w and that the plan doesn't keep, such
-// as 0.0.0.0:80 when a reload moves to 127.0.0.1:80.
-func (c *Change) leaving(w *wanted, all []wanted) []*socket {
-	var leaving []*socket
+// leaving returns the bound and the inherited sockets that overlap w and that the plan
+// doesn't keep, such as 0.0.0.0:80 when a reload moves to 127.0.0.1:80.
+func (c *Change) leaving(w *wanted, all []wanted) []*net.TCPListener {
+	leaving := c.registry.inherited.overlapping(w.address)
 	for _, s := range c.registry.sockets() {
 		kept := slices.ContainsFunc(all, func(o wanted) bool { return o.key == s.key })
 		if !kept && overlaps(s.ln.Addr().String(), w.address) {
-			leaving = append(leaving, s)
+			leaving = append(leaving, s.ln)
 		}
 	}
 	return leaving
 }
 
 // bindBeside binds w while sockets that overlap it are still open.
-func (c *Change) bindBeside(w *wanted, leaving []*socket) (*net.TCPListener, error) {
-	for _, s := range leaving {
-		setShared(s.ln, true)
+func (c *Change) bindBeside(w *wanted, leaving []*net.TCPListener) (*net.TCPListener, error) {
+	for _, old := range leaving {
+		setShared(old, true)
 	}
 	c.shared = append(c.shared, leaving...)
 	ln, err := bind(w.network, w.address, true)
@@ -173,8 +194,8 @@ func (c *Change) Abort() {
 	for _, s := range c.fresh {
 		s.ln.Close()
 	}
-	for _, s := range c.shared {
-		setShared(s.ln, false)
+	for _, old := range c.shared {
+		setShared(old, false)
 	}
 }
 
@@ -205,9 +226,7 @@ func (c *Change) Commit() {
 	}
 	r.Shed()
 	gone, removed := r.replace(keep, c.next)
-	for _, s := range c.fresh {
-		go s.run()
-	}
+	r.startAll(c.fresh)
 	for _, s := range gone {
 		s.stop()
 	}

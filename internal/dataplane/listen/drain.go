@@ -101,6 +101,6 @@ func (r *Registry) Close(ctx context.Context) int64 {
 	r.sweep(ctx, r.Listeners())
 	r.drains.Wait()
 	r.reserve.close()
-	r.inherited.close()
+	r.inherited.Close()
 	return r.gate.Open()
 }

@@ -151,6 +151,7 @@ func TestStoppedSocketTakesWhatHasConnected(t *testing.T) {
 	s := newSocket(ln, "")
 	s.owner.Store(r.Listeners()[0])
 	queued := dial(t, ln.Addr().String())
+	s.started = true
 	s.stop()
 	s.run()
 	if got := say(t, queued, "a"); got != "a" {

@@ -36,7 +36,7 @@ func TestInheritedSocketIsUsed(t *testing.T) {
 	if got := say(t, dial(t, address), "a"); got != "a" {
 		t.Errorf("echo = %q, want a", got)
 	}
-	if got := in.Unused(); len(got) != 1 || got[0] != spare {
+	if got := in.Unused(); len(got) != 1 || got[0].Address != spare {
 		t.Errorf("Unused() = %v, want %s", got, spare)
 	}
 }
@@ -73,8 +73,8 @@ func TestInheritIgnoresWhatIsNoListener(t *testing.T) {
 func TestInheritFromEnvironment(t *testing.T) {
 	if os.Getenv("LISTEN_TEST_CHILD") != "" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
-		in, _ := Inherit()
-		os.Stdout.WriteString("inherited " + strings.Join(in.Unused(), " ") + " " + os.Getenv("LISTEN_FDS") + "\n")
+		in, _ := Inherit(0)
+		os.Stdout.WriteString("inherited " + in.Unused()[0].Address + " " + os.Getenv("LISTEN_FDS") + "\n")
 		return
 	}
 	f, address := listenerFile(t, "127.0.0.1:0")
@@ -92,7 +92,7 @@ func TestInheritFromEnvironment(t *testing.T) {
 func TestInheritLeavesOtherDescriptorsAlone(t *testing.T) {
 	if os.Getenv("LISTEN_TEST_CHILD") != "" {
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
-		_, ignored := Inherit()
+		_, ignored := Inherit(0)
 		_, err := syscall.Write(firstInheritedFD, []byte("still open"))
 		os.Stdout.WriteString("ignored " + strings.Join(ignored, " ") + ", write: " + strconv.FormatBool(err == nil) + "\n")
 		return
@@ -115,7 +115,7 @@ func TestInheritLeavesOtherDescriptorsAlone(t *testing.T) {
 func TestInheritIsForThisProcessOnly(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
 	t.Setenv("LISTEN_FDS", "1")
-	if in, _ := Inherit(); in != nil {
-		t.Errorf("Inherit() with another process's id = %v, want nil", in)
+	if in, _ := Inherit(0); in != nil {
+		t.Errorf("Inherit(0) with another process's id = %v, want nil", in)
 	}
 }

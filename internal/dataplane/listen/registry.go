@@ -19,6 +19,8 @@ type Options struct {
 	Handler Handler
 	// Inherited are sockets that the process was started with; may be nil.
 	Inherited *Inherited
+	// Hold keeps sockets from accepting until Open: another process accepts from them still.
+	Hold bool
 	// Screen is asked of each new connection whether its peer may connect at all, and counts
 	// those that may not: they are reset. sender says that the peer is one that hands on the
 	// connections of others. May be nil.
@@ -63,6 +65,7 @@ type Registry struct {
 		sync.Mutex
 		slots   []*Listener // by slot; nil once a listener is gone
 		sockets []*socket
+		held    bool // until Open
 	}
 }
 
@@ -73,6 +76,7 @@ func NewRegistry(opt Options) *Registry {
 		clients: NewClients(), refusals: newRefusals(),
 	}
 	r.life, r.endLife = context.WithCancel(context.Background())
+	r.mu.held = opt.Hold
 	r.reserve.short.Store(true)
 	r.reserve.refill()
 	go r.runShedding()

@@ -18,6 +18,7 @@ const (
 	KindNames    = "names"    // the addresses behind a name are others, or it can't be resolved
 	KindQueue    = "queue"    // an upstream's queue is full, or has room again
 	KindReload   = "reload"   // a reload succeeded or failed
+	KindUpgrade  = "upgrade"  // a new process serves instead of this one, or couldn't
 	KindListener = "listener" // a listener opens, drains or closes
 	KindUpstream = "upstream" // no target of an upstream takes requests, or some do again
 	KindMemory   = "memory"   // memory is short to a stage, or less so
@@ -32,7 +33,7 @@ const (
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
@@ -86,6 +87,8 @@ func (e *Event) Message() string {
 		return e.either("token keys away", "token keys fetched")
 	case KindQueue:
 		return e.either("queue full", "queue has room")
+	case KindUpgrade:
+		return e.either("upgrade failed", "upgrade succeeded")
 	case KindReload:
 		return e.either("reload failed", "reload succeeded")
 	}
