@@ -38,11 +38,12 @@ const (
 	// budget of memory says otherwise.
 	residentMax = 256 << 10
 	// costMax is what a refused request may cost, in shares of a proxied one that came the
-	// same way. Where each comes on a connection of its own, most of either is the connection:
-	// no refusal of a request makes that cheaper, but a ban does. What is bounded there is that
-	// a refusal isn't dearer, as far as a busy machine can tell.
-	costMax      = 0.7
-	costFreshMax = 1.25
+	// same way. Where each comes on a connection of its own, some 40 µs of either are the
+	// connection, so even a refusal for nothing would cost 0.7: what is bounded there is that
+	// one isn't dearer. A ban is what makes those cheaper.
+	costMax       = 0.7
+	costFreshMax  = 1.0
+	costBannedMax = 0.5
 )
 
 const (
@@ -67,7 +68,10 @@ type flood struct {
 
 // costMax returns the bound on what one request costs.
 func (f *flood) costMax() float64 {
-	if f.like == likeFresh && !f.banned {
+	switch {
+	case f.banned:
+		return costBannedMax
+	case f.like == likeFresh:
 		return costFreshMax
 	}
 	return costMax

@@ -54,6 +54,7 @@ func bind(network, address string, shared bool) (*net.TCPListener, error) {
 	cfg := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
 		return tuneSocket(raw, shared)
 	}}
+	cfg.SetMultipathTCP(false) // its listener makes every handshake dearer
 	ln, err := cfg.Listen(context.Background(), network, address)
 	if err != nil {
 		return nil, err
