@@ -14,6 +14,7 @@ type System struct {
 	AdminSocket      Value[string]
 	TrustedProxies   []Value[netip.Prefix]
 	ShutdownTimeout  Value[time.Duration]
+	KernelBans       Value[string]        // "off", "on" or "required"
 	CertificateCheck Value[time.Duration] // 0: files aren't looked at
 	RequestID        RequestID
 	ForwardedHeaders ForwardedHeaders
@@ -81,6 +82,11 @@ func systemBlock() blockDef {
 				Name: "graceful-shutdown-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "30",
 				Label: "time to drain at shutdown", Doc: "how long running requests may take to finish once the proxy drains",
 				slot: value(func(s *System) any { return &s.ShutdownTimeout }),
+			},
+			{
+				Name: "kernel-bans", Kind: Enum, Words: []string{"off", "on", "required"}, Default: "off", Label: "bans in the kernel",
+				Doc:  "whether the kernel drops connections of banned clients, by a table of nftables; on does without where that isn't possible, required refuses to serve then",
+				slot: value(func(s *System) any { return &s.KernelBans }),
 			},
 			{
 				Name: "certificate-check-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "10", ZeroOff: true,

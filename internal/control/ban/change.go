@@ -58,6 +58,9 @@ func (k *Keeper) Ban(q admin.BanRequest, by admin.Actor) (r admin.BanResult, err
 	if !q.Shadow {
 		r.Connections = k.evict(entries, false)
 	}
+	if k.follow() && !q.Shadow {
+		r.Notes = append(r.Notes, "the kernel drops what they send to begin connections, so that HITS doesn't count it: see sentinel_kernel_dropped_total")
+	}
 	r.Notes = append(r.Notes, k.saved()...)
 	return r, nil
 }
@@ -159,6 +162,7 @@ func (k *Keeper) Unban(q admin.UnbanRequest, by admin.Actor) (r admin.UnbanResul
 	if err != nil {
 		return r, err
 	}
+	k.follow()
 	r.Bans = show(list)
 	for _, b := range list {
 		k.opt.Events.Emit(event.Event{

@@ -76,6 +76,7 @@ func (k *Keeper) restore(path string) {
 	}
 	k.opt.Table.Change(entries, nil)
 	k.mu.Unlock()
+	k.follow()
 	k.expired(over)
 	k.wake()
 	if len(entries) > 0 {

@@ -34,6 +34,15 @@ type Options struct {
 	// Evict ends the connections of clients for which out is true and returns how many those
 	// are; where cut is false requests in hand are finished. May be nil.
 	Evict func(out func(netip.Addr) bool, cut bool) int
+	// Follow is told all bans that hold, one call at a time, whenever they have changed, and
+	// says whether the kernel keeps them out, too. May be nil.
+	Follow func([]Held) bool
+}
+
+// Held is a ban that holds.
+type Held struct {
+	Prefix netip.Prefix
+	Until  time.Time // zero for one without an end
 }
 
 // Keeper keeps the bans. Its methods may be called from any goroutine.
@@ -41,8 +50,10 @@ type Keeper struct {
 	opt   Options
 	saver saver
 	woken chan struct{} // has room for one
-	stop  context.CancelFunc
-	ended sync.WaitGroup
+	// following is held over a call of Follow, so that the newest bans are told last.
+	following sync.Mutex
+	stop      context.CancelFunc
+	ended     sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
@@ -142,10 +153,29 @@ func (k *Keeper) pass(now time.Time) time.Duration {
 	k.mu.Unlock()
 	k.evict(due, true)
 	if len(over) > 0 {
+		k.follow()
 		k.expired(over)
 		k.saveOrTell()
 	}
 	return sleep
+}
+
+// follow tells of the bans that hold now.
+func (k *Keeper) follow() (kernel bool) {
+	if k.opt.Follow == nil {
+		return false
+	}
+	k.following.Lock()
+	defer k.following.Unlock()
+	k.mu.Lock()
+	var list []Held
+	for p, b := range k.mu.bans {
+		if !b.entry.Shadow() {
+			list = append(list, Held{p, b.until})
+		}
+	}
+	k.mu.Unlock()
+	return k.opt.Follow(list)
 }
 
 // evict ends the connections of clients that the entries keep out, and returns how many

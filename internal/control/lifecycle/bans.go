@@ -10,6 +10,7 @@ import (
 	"sentinel/internal/config/compile"
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/ban"
+	"sentinel/internal/control/kernelban"
 	"sentinel/internal/dataplane/block"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/listen"
@@ -29,9 +30,18 @@ type bans struct {
 	trusted  atomic.Pointer[[]netip.Prefix] // proxies, by the configuration that serves
 }
 
-func newBans(live *compile.Live, events *event.Log, log *slog.Logger) *bans {
+func newBans(live *compile.Live, events *event.Log, log *slog.Logger, kernel *kernelBans) *bans {
 	b := &bans{live: live}
-	b.Keeper = ban.New(ban.Options{Table: &b.table, Events: events, Log: log, Protected: b.protected, Evict: b.evict})
+	b.Keeper = ban.New(ban.Options{
+		Table: &b.table, Events: events, Log: log, Protected: b.protected, Evict: b.evict,
+		Follow: func(held []ban.Held) bool {
+			list := make([]kernelban.Ban, len(held))
+			for i, h := range held {
+				list[i] = kernelban.Ban(h)
+			}
+			return kernel.Follow(list)
+		},
+	})
 	return b
 }
 

@@ -58,6 +58,13 @@ type Settings struct {
 	MetricsAt       string // where it stands in the configuration
 	MetricsPath     string
 	Incidents       IncidentSettings
+	KernelBans      KernelBans
+}
+
+// KernelBans says whether the kernel keeps banned clients out.
+type KernelBans struct {
+	On, Required bool
+	At           string // where it stands in the configuration
 }
 
 // IncidentSettings are how records of incidents are kept.
@@ -103,6 +110,14 @@ type RouteCount struct {
 	Requests, Errors uint64
 }
 
+// KernelBanner has the kernel keep banned clients out.
+type KernelBanner interface {
+	// Possible returns why settings that require it can't be met; nil where they can.
+	Possible(s *Settings) error
+	// Serve is told of settings that serve from now on, once their listeners are bound.
+	Serve(s *Settings)
+}
+
 // Options are what a Process is made of.
 type Options struct {
 	ConfigFile string
@@ -133,6 +148,8 @@ type Options struct {
 	WhatIf admin.WhatIfs
 	// Bans are what the admin API shows, makes and lifts; may be nil.
 	Bans admin.Bans
+	// KernelBans has the kernel keep banned clients out; may be nil.
+	KernelBans KernelBanner
 	// Certificates are what the admin API shows to be in use; may be nil.
 	Certificates admin.Certificates
 	// SetMemoryBudget makes a budget of that many bytes hold; 0 is none. May be nil.

@@ -62,6 +62,11 @@ func (p *Process) prepareLoaded(loaded *Loaded) (*generation, error) {
 
 func (p *Process) prepareParts(g *generation) error {
 	s := &g.loaded.Settings
+	if p.opt.KernelBans != nil {
+		if err := p.opt.KernelBans.Possible(s); err != nil {
+			return err
+		}
+	}
 	listeners, err := p.registry.Prepare(s.Listeners)
 	if err != nil {
 		return err
@@ -91,6 +96,7 @@ func (p *Process) prepareParts(g *generation) error {
 		func() { p.setMemory(s.MemoryMax) },
 		swap,
 		listeners.Commit,
+		func() { p.serveKernelBans(s) },
 		func() { p.scrape.Store(&answer) },
 	}
 	g.sides = []func(){metrics, api, func() { p.keepAdminFile(false) }}

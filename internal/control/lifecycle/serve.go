@@ -64,6 +64,7 @@ type assembly struct {
 	logs     *logs
 	keeper   *targets.Keeper // nil in a check, as all that follows
 	bans     *bans
+	kernel   *kernelBans
 	keys     *tokenkeys.Keeper
 	fleet    *fleet.Keeper
 	whatIf   *whatIfs
@@ -102,7 +103,9 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 	defer a.live.Close()
 	a.keeper.Run(a.live)
 	defer a.keeper.Close()
-	a.bans = newBans(a.live, events, log)
+	a.kernel = newKernelBans(m, log, func() *listen.Registry { return a.registry })
+	defer a.kernel.Close()
+	a.bans = newBans(a.live, events, log, a.kernel)
 	a.bans.Run()
 	defer a.bans.Close()
 	a.keys = newTokenKeys(events, m)
@@ -135,6 +138,7 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 		Traffic:   func() []RouteCount { return trafficOf(m) },
 		Inherited: inherited, Before: before, Binary: binary, Hanging: hanging(a.registry, clock),
 		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Series: hour, Bans: a.bans, WhatIf: a.whatIf, Certificates: a.certs,
+		KernelBans: a.kernel,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -144,6 +148,7 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 	go top.run(ctx)
 	go hour.Run(ctx)
 	go a.whatIf.run(ctx)
+	go a.kernel.Run(ctx)
 	go guard.Run(ctx)
 	go a.certs.Run(ctx)
 	go a.staples.Run(ctx)

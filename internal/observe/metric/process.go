@@ -17,6 +17,8 @@ type processState struct {
 	memoryBudget, memoryStage       atomic.Int64
 	accessLogDropped                atomic.Uint64
 	eventsSuppressed                atomic.Uint64
+	kernelBans                      atomic.Int64
+	kernelDropped                   atomic.Uint64
 	connectionsRefused              [fault.Count]atomic.Uint64
 }
 
@@ -42,6 +44,12 @@ func (r *Registry) ReloadFailed() {
 
 // SetMaxConnections records the limit of client connections; 0 is no limit.
 func (r *Registry) SetMaxConnections(n int) { r.process.maxConnections.Store(int64(n)) }
+
+// SetKernelBans records how many prefixes the kernel keeps out.
+func (r *Registry) SetKernelBans(n int) { r.process.kernelBans.Store(int64(n)) }
+
+// KernelDropped counts packets that would have begun a connection and that the kernel dropped.
+func (r *Registry) KernelDropped(n uint64) { r.process.kernelDropped.Add(n) }
 
 // SetMemoryBudget records how many bytes the process may take; 0 is no bound.
 func (r *Registry) SetMemoryBudget(bytes int64) { r.process.memoryBudget.Store(bytes) }
