@@ -29,8 +29,8 @@ func fakeWork(dir string) work {
 		return summary{}, errors.New("no such file")
 	}
 	return work{
-		run: func(_ context.Context, path string, _ admin.Version) error {
-			_, err := check(path)
+		run: func(_ context.Context, s lifecycle.Start) error {
+			_, err := check(s.ConfigFile)
 			return err
 		},
 		check: check,
@@ -207,12 +207,12 @@ func TestReloadOutcome(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		a := &app{out: &out, err: &errs}
-		if err := a.printOutcome(&c.o); err != c.err || !strings.HasPrefix(out.String(), c.out) || !strings.HasPrefix(errs.String(), c.msg) {
+		if err := a.printOutcome(&c.o, 0); err != c.err || !strings.HasPrefix(out.String(), c.out) || !strings.HasPrefix(errs.String(), c.msg) {
 			t.Errorf("printOutcome(%+v) = %v, %q, %q", c.o, err, out.String(), errs.String())
 		}
 		out.Reset()
 		a.json = true
-		a.printOutcome(&c.o)
+		a.printOutcome(&c.o, 0)
 		var back admin.Outcome
 		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.OK != c.o.OK {
 			t.Errorf("JSON outcome %s: %v", out.String(), err)

@@ -46,7 +46,7 @@ type app struct {
 // work is what the commands have done by the rest of the program.
 type work struct {
 	// run serves until it is told to stop.
-	run func(ctx context.Context, configFile string, v admin.Version) error
+	run func(ctx context.Context, s lifecycle.Start) error
 	// check reads a configuration as a start would and says what is in it. Its error is a
 	// *lifecycle.ConfigError where the text is at fault.
 	check func(path string) (summary, error)

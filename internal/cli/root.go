@@ -4,12 +4,14 @@ import (
 	"context"
 	"strings"
 
+	"sentinel/internal/control/lifecycle"
+
 	"github.com/spf13/cobra"
 )
 
 // root is the command "sentinel" with all others below it.
 func (a *app) root() *cobra.Command {
-	var validate bool
+	var validate, lastGood bool
 	cmd := &cobra.Command{
 		Use:   "sentinel",
 		Short: "A reverse proxy configured in KDL",
@@ -19,6 +21,10 @@ foreground until it gets SIGTERM or SIGINT.
 Signals: HUP reloads the configuration, all or nothing. TERM and INT drain and exit, a
 second one exits without waiting. USR1 opens the log files anew. USR2 replaces the process
 by the binary that is installed now, without a gap.
+
+A start with a broken file is refused. With --fallback-last-good the configuration that
+served last serves in its place, which status, log and metrics tell; HUP loads the file
+once it is mended.
 
 Exit codes: 0 all is well, 1 the configuration or the work at hand has a problem, 2 the
 command was called in the wrong way, 3 no running sentinel was reached.`,
@@ -31,7 +37,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 			if validate {
 				return a.validate(a.configFile())
 			}
-			return a.run(context.Background(), a.configFile(), version())
+			return a.run(context.Background(), lifecycle.Start{ConfigFile: a.configFile(), Version: version(), FallbackLastGood: lastGood})
 		},
 	}
 	flags := cmd.PersistentFlags()
@@ -40,13 +46,14 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 	own := cmd.Flags()
 	own.BoolVar(&validate, "validate", false, "check the configuration and exit")
 	own.BoolVarP(&validate, "test", "t", false, "the same as --validate")
+	own.BoolVar(&lastGood, "fallback-last-good", false, "start with the last known good configuration when the file is broken")
 	own.BoolP("version", "V", false, "print the version and exit")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.Version = version().Version
 	cmd.SetVersionTemplate("sentinel {{.Version}}\n")
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.AddCommand(a.validateCommand(), a.fmtCommand(), a.configCommand(), a.statusCommand(), a.upstreamsCommand(), a.eventsCommand(), a.drainCommand(), a.banCommand(), a.unbanCommand(), a.bansCommand(), a.certsCommand(), a.topCommand(), a.whatIfCommand(), a.incidentCommand(),
-		a.reloadCommand(), a.rollbackCommand(), a.versionCommand(), a.completionCommand())
+		a.reloadCommand(), a.confirmCommand(), a.rollbackCommand(), a.versionCommand(), a.completionCommand())
 	cmd.AddCommand(a.seeingCommands()...)
 	cmd.AddCommand(a.upgradeCommand())
 	return cmd

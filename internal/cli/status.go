@@ -71,7 +71,7 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 	fmt.Fprintf(w, "sentinel %s is %s, %s\n", s.Version, s.State, ready)
 	fmt.Fprintf(w, "  pid %d, up %s\n", s.PID, span(time.Duration(s.UptimeSeconds*float64(time.Second))))
 	fmt.Fprintf(w, "  configuration %s, generation %d%s\n", s.ConfigFile, s.Generation, entryWords(s.Entry))
-	printConfigState(w, &s.ConfigState)
+	printConfigState(w, &s.ConfigState, now)
 	printLastReload(w, s.LastReload, now)
 	fmt.Fprintf(w, "  metrics at %s\n", s.Metrics)
 	fmt.Fprintf(w, "  connections %s\n", ofLimit(s.Connections, s.Limit))
@@ -107,7 +107,16 @@ func entryWords(number int) string {
 }
 
 // printConfigState says what is out of the ordinary about the configuration.
-func printConfigState(w io.Writer, s *admin.ConfigState) {
+func printConfigState(w io.Writer, s *admin.ConfigState, now time.Time) {
+	if c := s.Confirmation; c != nil {
+		fmt.Fprintf(w, "  AWAITS A CONFIRMATION for another %s, then number %d of its history serves again: sentinel confirm\n", span(c.Until.Sub(now)), c.Before)
+	}
+	if d := s.Deviation; d != nil {
+		fmt.Fprintf(w, "  NOT WHAT WAS ASKED FOR since %s ago (%s): %s\n", span(now.Sub(d.At)), d.Cause, d.Why)
+		for _, line := range d.Details {
+			fmt.Fprintf(w, "    %s\n", line)
+		}
+	}
 	if len(s.FilesDiffer) > 0 {
 		fmt.Fprintln(w, "  THE FILES DIFFER from what serves:")
 		for _, line := range s.FilesDiffer {

@@ -19,9 +19,7 @@ func newWork() work {
 	}
 }
 
-func run(ctx context.Context, path string, v admin.Version) error {
-	return lifecycle.Run(ctx, path, v, incident.Beside)
-}
+func run(ctx context.Context, s lifecycle.Start) error { return s.Run(ctx, incident.Beside) }
 
 func check(path string) (summary, error) {
 	_, l, err := lifecycle.Check(path)

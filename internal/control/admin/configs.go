@@ -58,6 +58,27 @@ type ConfigState struct {
 	// FilesDiffer says how the files of the configuration differ from what serves, a line
 	// each; nothing when they don't.
 	FilesDiffer []string `json:"files_differ,omitempty"`
+	// Confirmation is one that what serves awaits.
+	Confirmation *Confirmation `json:"confirmation,omitempty"`
+	// Deviation says why something else serves than what was asked for last.
+	Deviation *Deviation `json:"deviation,omitempty"`
+}
+
+// The causes of a Deviation.
+const (
+	DeviationUnconfirmed = "unconfirmed" // nobody confirmed it in time
+	DeviationRegression  = "regression"  // requests fared worse than before
+	DeviationFallback    = "fallback"    // it was broken when the process started
+)
+
+// Deviation is a configuration that serves in place of another.
+type Deviation struct {
+	At      time.Time `json:"at"`
+	Cause   string    `json:"cause"`             // one of the Deviation constants
+	Why     string    `json:"why"`               // in words
+	Details []string  `json:"details,omitempty"` // one line per problem of a broken one
+	Entry   int       `json:"entry"`             // number in the history of what serves
+	Instead int       `json:"instead,omitempty"` // number of what doesn't; 0 when it never served
 }
 
 // ReloadRequest asks for a reload.
@@ -75,6 +96,16 @@ type Confirmation struct {
 	Cause  string    `json:"cause"`        // of the reload
 	By     *Actor    `json:"by,omitempty"` // who asked for the reload
 	Before int       `json:"before"`       // number of what would serve again
+}
+
+// ConfirmRequest confirms what serves.
+type ConfirmRequest struct{}
+
+// Confirmed says what was confirmed.
+type Confirmed struct {
+	Generation uint64 `json:"generation"`
+	Entry      int    `json:"history_entry"`
+	Undo       int    `json:"undo,omitempty"` // number of what would have served again
 }
 
 // RollbackRequest asks for a kept configuration to serve.
@@ -119,6 +150,8 @@ type Configs interface {
 	History() ([]HistoryEntry, error)
 	// Kept returns one of them with its texts.
 	Kept(number int) (HistoryTexts, error)
+	// Confirm has what serves stay that awaits a confirmation.
+	Confirm(ctx context.Context, by Actor) (Confirmed, error)
 	// Rollback makes one of them serve.
 	Rollback(ctx context.Context, q RollbackRequest, by Actor) (RollbackResult, error)
 }
@@ -137,6 +170,9 @@ func (s *Server) AddConfigs(c Configs) {
 		}
 		kept, err := c.Kept(number)
 		answer(w, kept, err)
+	})
+	s.administer("POST /admin/confirm", func(w http.ResponseWriter, r *http.Request) {
+		change(w, r, func(_ ConfirmRequest, by Actor) (Confirmed, error) { return c.Confirm(r.Context(), by) })
 	})
 	s.administer("POST /admin/rollback", func(w http.ResponseWriter, r *http.Request) {
 		change(w, r, func(q RollbackRequest, by Actor) (RollbackResult, error) { return c.Rollback(r.Context(), q, by) })
@@ -202,6 +238,12 @@ func (c *Client) History(ctx context.Context) (list []HistoryEntry, err error) {
 // *Problem.
 func (c *Client) Kept(ctx context.Context, number int) (h HistoryTexts, err error) {
 	return h, c.call(ctx, http.MethodGet, "/admin/history/"+strconv.Itoa(number), nil, &h)
+}
+
+// Confirm confirms the configuration that serves; the error of one that doesn't await that is
+// a *Problem.
+func (c *Client) Confirm(ctx context.Context) (r Confirmed, err error) {
+	return r, c.call(ctx, http.MethodPost, "/admin/confirm", ConfirmRequest{}, &r)
 }
 
 // Rollback asks for a kept configuration to serve. A result may tell of a failure in its

@@ -10,6 +10,7 @@
 //	GET  /admin/events     what has changed; ?since=SEQ after that one, &follow=1 a line each as they come
 //	POST /admin/reload     reload now, answer with the outcome
 //	GET  /admin/history    the configurations that are kept; /NUMBER for one with its texts
+//	POST /admin/confirm    have a configuration stay that awaits that
 //	POST /admin/rollback   make a kept configuration serve
 //	POST /admin/drain      take a target or upstream out of service, or undo that
 //	GET  /admin/bans       the clients that are kept out by an operator

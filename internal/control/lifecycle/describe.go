@@ -24,7 +24,10 @@ func describe(err error) description {
 	var b *listen.BindError
 	var r *revertedError
 	var s *stepError
+	var w *promiseError
 	switch {
+	case errors.As(err, &w):
+		return description{"a confirmation can't be awaited", []string{w.Error()}}
 	case errors.As(err, &r):
 		return description{"configuration was taken back", []string{r.Error()}}
 	case errors.As(err, &c):

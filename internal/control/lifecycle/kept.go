@@ -8,27 +8,45 @@ import (
 	"sentinel/internal/control/history"
 )
 
-// keep keeps the texts of what serves as last known good: the main file as FILE.backup
-// beside it when that may be written, and all of them in the history.
+// keep keeps the texts of what serves in the history and, unless it may yet be taken back for
+// want of a confirmation, as last known good beside the main file.
 func (p *Process) keep(l *Loaded, q order) {
 	if len(l.Sources) == 0 {
 		return
 	}
 	p.mu.Lock()
-	generation := p.mu.generation
+	e := history.New(q.cause, q.by, p.mu.generation)
 	p.mu.Unlock()
-	if err := history.Backup(l.Sources[0]); err != nil && !history.NotAllowed(err) {
-		p.log.Warn("last known good configuration not kept", "detail", err.Error())
-	}
-	e := history.New(q.cause, q.by, generation)
 	e.CopyOf = q.copyOf
-	number, err := p.kept().Keep(l.Sources, e)
+	if p.probation.wait != nil {
+		e.State = admin.KeptPending
+	} else {
+		p.backup(l)
+	}
+	number, err := p.kept().Keep(l.Sources, e, p.probation.number)
 	if err != nil {
 		p.log.Warn("last known good configuration not kept", "detail", fmt.Sprintf("history of configurations: %v", err))
 	}
 	p.mu.Lock()
 	p.mu.entry = number
 	p.mu.Unlock()
+}
+
+// backup keeps the main text of l as FILE.backup beside the file when that may be written.
+func (p *Process) backup(l *Loaded) {
+	if len(l.Sources) == 0 {
+		return
+	}
+	if err := history.Backup(l.Sources[0]); err != nil && !history.NotAllowed(err) {
+		p.log.Warn("last known good configuration not kept", "detail", err.Error())
+	}
+}
+
+// checkFiles tells the metrics whether the files hold what serves.
+func (p *Process) checkFiles() {
+	if p.opt.Safety != nil {
+		p.opt.Safety.SetConfigFilesServe(len(p.configState().FilesDiffer) == 0)
+	}
 }
 
 // kept is the history, in the state folder of what serves.
@@ -46,25 +64,10 @@ func (p *Process) mayServe(l *Loaded, again bool) error {
 	if again || len(l.Sources) == 0 {
 		return nil
 	}
-	if e, ok := p.entryOf(l.Sources); ok && e.State == admin.KeptReverted {
+	if e, ok := newestOf(p.kept(), history.Hash(l.Sources)); ok && e.State == admin.KeptReverted {
 		return &revertedError{file: p.opt.ConfigFile, entry: e}
 	}
 	return nil
-}
-
-// entryOf returns the newest entry that has these texts.
-func (p *Process) entryOf(sources []Source) (admin.HistoryEntry, bool) {
-	list, err := p.kept().Entries()
-	if err != nil {
-		return admin.HistoryEntry{}, false
-	}
-	hash := history.Hash(sources)
-	for _, e := range list {
-		if e.Hash == hash {
-			return e, true
-		}
-	}
-	return admin.HistoryEntry{}, false
 }
 
 // revertedError is a configuration that serves only when it is asked for by name.
@@ -82,7 +85,8 @@ func (e *revertedError) Error() string {
 // configState says how what serves stands to its files.
 func (p *Process) configState() admin.ConfigState {
 	p.mu.Lock()
-	current, s := p.mu.current, admin.ConfigState{Entry: p.mu.entry}
+	current, s := p.mu.current, p.mu.state
+	s.Entry = p.mu.entry
 	p.mu.Unlock()
 	if current != nil {
 		s.FilesDiffer = history.Differences(current.Sources, current.Globs)

@@ -10,6 +10,7 @@ import (
 	"sentinel/internal/control/history"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/observe/event"
+	"sentinel/internal/observe/metric"
 )
 
 // Engine carries traffic by the configuration that was last committed.
@@ -103,6 +104,13 @@ type Metrics interface {
 	ReloadFailed()
 }
 
+// Safety is told of configurations that are taken back; *metric.Registry is one.
+type Safety interface {
+	ConfigRolledBack(metric.Rollback)
+	SetConfigPending(bool)
+	SetConfigFilesServe(bool)
+}
+
 // RouteCount is how many requests a route has answered since the start, and how many of
 // them with a 5xx status.
 type RouteCount struct {
@@ -140,6 +148,13 @@ type Options struct {
 	Events    admin.Events
 	// Record keeps an event that has a log line of its own; may be nil.
 	Record func(event.Event)
+	// Emit keeps an event and logs it; may be nil.
+	Emit func(event.Event)
+	// Safety is told of configurations that are taken back; may be nil.
+	Safety Safety
+	// FallbackLastGood has a start whose configuration is broken go on with the last known
+	// good one.
+	FallbackLastGood bool
 	// Talkers are who the admin API shows to have most requests; may be nil.
 	Talkers admin.Talkers
 	// Series is what the admin API shows of the last hour; may be nil.

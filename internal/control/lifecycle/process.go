@@ -36,14 +36,17 @@ type Process struct {
 	metricsAt   string
 	admin       side
 	memoryLimit int64
+	probation   probation
+	alarm       *time.Timer // when something about the probation is due
 
 	mu struct {
 		sync.Mutex
 		current    *Loaded // what serves
 		metrics    string  // address of the metrics
 		generation uint64
-		entry      int            // of the history: what serves; 0 when it isn't kept
-		last       *admin.Outcome // of the last reload
+		entry      int               // of the history: what serves; 0 when it isn't kept
+		state      admin.ConfigState // what is known of it without a look at files
+		last       *admin.Outcome    // of the last reload
 		rates      rates
 	}
 }
@@ -58,6 +61,8 @@ func New(opt Options) *Process {
 	}
 	p.keepsafe.notify = p.notify
 	p.metrics.open = p.openMetrics
+	p.alarm = time.NewTimer(lookAgain)
+	p.alarm.Stop()
 	p.metrics.serve = func() sideServer { return newScrape(&p.scrape) }
 	p.admin.open = p.openAdmin(admin.Listen)
 	p.admin.serve = p.newAdmin
@@ -89,10 +94,11 @@ func (p *Process) Run(ctx context.Context) error {
 
 // start brings up the first generation.
 func (p *Process) start(ctx context.Context) error {
-	next, err := p.prepare()
+	first, err := p.prepareStart()
 	if err != nil {
 		return err
 	}
+	next := first.generation
 	if p.before != nil {
 		err = p.takeOver(ctx, next)
 	} else {
@@ -104,8 +110,10 @@ func (p *Process) start(ctx context.Context) error {
 	p.install(next.loaded)
 	p.settle()
 	p.opt.Metrics.ConfigLoaded(time.Now(), 1)
-	p.keep(next.loaded, order{cause: "start"})
+	p.probation = first.on
+	p.keep(next.loaded, order{cause: "start", copyOf: first.entry})
 	p.tellStarted(next.loaded)
+	p.tellFirst(first)
 	return nil
 }
 
@@ -152,6 +160,9 @@ func (p *Process) serve(ctx context.Context) {
 			p.upgrade(ctx, "SIGUSR2")
 		case <-tick.C:
 			p.sampleRates()
+			p.checkFiles()
+		case <-p.alarm.C:
+			p.due()
 		case s := <-p.signals.stop:
 			p.log.Info("stopping", "cause", s.String())
 			return

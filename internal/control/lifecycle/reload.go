@@ -55,7 +55,7 @@ func (p *Process) prepareLoaded(loaded *Loaded) (*generation, error) {
 	g := &generation{loaded: loaded}
 	if err := p.prepareParts(g); err != nil {
 		g.abort()
-		return nil, err
+		return nil, &promiseError{err}
 	}
 	return g, nil
 }
@@ -108,8 +108,33 @@ type order struct {
 	cause string
 	by    *admin.Actor // nil when nobody knows
 	admin.ReloadRequest
-	copyOf int // the entry of the history that serves again
+	kind   orderKind
+	copyOf int           // the entry of the history that serves again
+	wait   *confirmation // what it is to be confirmed by
 }
+
+// orderKind is what kind of change is asked for.
+type orderKind int
+
+const (
+	orderReload   orderKind = iota // what the files hold
+	orderRollback                  // what a person chose from the history
+	orderRevert                    // what served before, by the process itself
+)
+
+// served is what serves, or did.
+type served struct {
+	loaded *Loaded
+	entry  int
+}
+
+func (p *Process) served() served {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return served{p.mu.current, p.mu.entry}
+}
+
+func (p *Process) stateDir() string { return p.served().loaded.Settings.StateDir }
 
 // reload reads the configuration again and makes all of it real, or nothing. It writes
 // one log line, once the outcome is felt.
@@ -139,7 +164,14 @@ func (p *Process) prepareReload(q *order) (*generation, error) {
 	if err == nil {
 		err = p.movePID(g)
 	}
-	return g, err
+	if err != nil {
+		return nil, err
+	}
+	if err := p.promise(q, loaded); err != nil {
+		g.abort()
+		return nil, &promiseError{err}
+	}
+	return g, nil
 }
 
 // movePID claims the new pid file before the old one is given up.
@@ -162,6 +194,7 @@ func (p *Process) movePID(g *generation) error {
 }
 
 func (p *Process) reloadSucceeded(q order, g *generation, began time.Time) admin.Outcome {
+	was := p.served()
 	g.commit()
 	g.serveSides()
 	p.keepsafe.sync(p.listening(false))
@@ -171,7 +204,7 @@ func (p *Process) reloadSucceeded(q order, g *generation, began time.Time) admin
 	p.opt.Metrics.ReloadSucceeded(o.At, o.Generation)
 	args := []any{"cause", q.cause, "generation", o.Generation, "took", time.Since(began).Round(time.Microsecond).String()}
 	p.log.Info("Configuration reload succeeded", append(append(args, byArgs(q.by)...), noteArgs(o.Notes)...)...)
-	p.keep(g.loaded, q)
+	p.conclude(q, g.loaded, was)
 	return o
 }
 
@@ -206,6 +239,13 @@ func byArgs(by *admin.Actor) []any {
 func (p *Process) record(e event.Event) {
 	if p.opt.Record != nil {
 		p.opt.Record(e)
+	}
+}
+
+// emit keeps an event and logs it.
+func (p *Process) emit(e event.Event) {
+	if p.opt.Emit != nil {
+		p.opt.Emit(e)
 	}
 }
 

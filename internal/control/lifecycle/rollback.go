@@ -12,6 +12,7 @@ import (
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
 	"sentinel/internal/control/history"
+	"sentinel/internal/observe/metric"
 )
 
 // KeptTexts returns an entry of a history with its texts; the error of a number that isn't
@@ -127,7 +128,7 @@ func (p *Process) rollback(q admin.RollbackRequest, by *admin.Actor) (r admin.Ro
 	current, entry, generation := p.mu.current, p.mu.entry, p.mu.generation
 	p.mu.Unlock()
 	r = admin.RollbackResult{DryRun: q.DryRun, Number: to.number, Undo: entry}
-	o := order{cause: fmt.Sprintf("rollback to %d", to.number), by: by, copyOf: to.number}
+	o := order{kind: orderRollback, cause: fmt.Sprintf("rollback to %d", to.number), by: by, copyOf: to.number}
 	loaded, err := p.opt.Engine.Load(p.opt.ConfigFile, to.sources)
 	switch {
 	case err != nil && q.DryRun:
@@ -164,6 +165,11 @@ func (p *Process) rollback(q admin.RollbackRequest, by *admin.Actor) (r admin.Ro
 		return r, err
 	}
 	r.Outcome = p.reloadSucceeded(o, g, began)
+	p.setDeviation(nil)
+	if p.opt.Safety != nil {
+		p.opt.Safety.ConfigRolledBack(metric.RollbackCommand)
+	}
+	p.checkFiles()
 	return r, nil
 }
 

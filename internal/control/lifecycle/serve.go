@@ -78,6 +78,21 @@ type assembly struct {
 // Run assembles a proxy for the configuration at path and serves until ctx ends or a
 // signal asks to stop, with companions beside it.
 func Run(ctx context.Context, path string, v admin.Version, companions ...Companion) error {
+	return Start{ConfigFile: path, Version: v}.Run(ctx, companions...)
+}
+
+// Start is how a proxy starts.
+type Start struct {
+	ConfigFile string
+	Version    admin.Version
+	// FallbackLastGood has it go on with the last known good configuration where the file is
+	// broken.
+	FallbackLastGood bool
+}
+
+// Run is Run with all that can be chosen.
+func (s Start) Run(ctx context.Context, companions ...Companion) error {
+	v := s.Version
 	binary, err := os.Executable() // before anybody replaces it
 	if err != nil {
 		return err
@@ -131,7 +146,7 @@ func Run(ctx context.Context, path string, v admin.Version, companions ...Compan
 	var p *Process
 	a.certs = newCerts(a.live, events, m, func(ctx context.Context) []string { return p.Renew(ctx) })
 	p = New(Options{
-		ConfigFile: path, Log: log, Engine: a, Metrics: m, State: state, Version: v,
+		ConfigFile: s.ConfigFile, FallbackLastGood: s.FallbackLastGood, Emit: events.Emit, Safety: m, Log: log, Engine: a, Metrics: m, State: state, Version: v,
 		Scrape:   func(path string) http.Handler { return metric.Handler(m, path) },
 		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
 		Reopen: a.logs.reopen, NotReady: a.NotReady,

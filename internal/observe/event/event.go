@@ -19,6 +19,7 @@ const (
 	KindQueue    = "queue"    // an upstream's queue is full, or has room again
 	KindReload   = "reload"   // a reload succeeded or failed
 	KindUpgrade  = "upgrade"  // a new process serves instead of this one, or couldn't
+	KindConfig   = "config"   // a configuration awaits a confirmation, has it, is taken back or stands in for a broken one
 	KindListener = "listener" // a listener opens, drains or closes
 	KindUpstream = "upstream" // no target of an upstream takes requests, or some do again
 	KindMemory   = "memory"   // memory is short to a stage, or less so
@@ -33,7 +34,7 @@ const (
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindConfig, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
@@ -75,6 +76,8 @@ func (e *Event) Message() string {
 		return state("target", e.To)
 	case KindBan:
 		return state("client", e.To)
+	case KindConfig:
+		return state("configuration", e.To)
 	case KindStore:
 		return state("rate limit store", e.To)
 	case KindPanic:

@@ -45,6 +45,7 @@ type Registry struct {
 	unrouted *Route
 
 	process      processState
+	config       configState
 	store        Store
 	shadowed     ShadowCounts
 	issuance     Issuance
