@@ -48,6 +48,7 @@ func fakeWork(dir string) work {
 			return append(bytes.TrimSpace(text), '\n'), nil
 		},
 		adminSocket: func(string) string { return filepath.Join(dir, "admin.sock") },
+		auditFile:   func(string) string { return filepath.Join(dir, "audit.log") },
 	}
 }
 

@@ -62,6 +62,10 @@ func printBans(w io.Writer, list []admin.Ban, now time.Time) error {
 // who names an actor in short: the login behind a shared user.
 func who(by *admin.Actor) string {
 	switch {
+	case by.Subject != "":
+		return by.Subject
+	case by.UID < 0:
+		return by.Via
 	case by.Login != "" && by.User != "":
 		return by.Login + " as " + by.User
 	case by.Login != "":

@@ -133,18 +133,6 @@ func (a *app) printDrain(r *admin.DrainResult) {
 	}
 }
 
-// whereFlags repeats the flags by which the running process was found.
-func (a *app) whereFlags() string {
-	flags := ""
-	if a.configFlag != "" {
-		flags += " --config " + a.configFlag
-	}
-	if a.socketFlag != "" {
-		flags += " --admin-socket " + a.socketFlag
-	}
-	return flags
-}
-
 // splitTarget splits UPSTREAM/TARGET. Names of upstreams may hold slashes, so the longest
 // that is known decides; without one it is what stands before the first slash.
 func splitTarget(what string, known []admin.UpstreamStatus) (upstream, target string) {

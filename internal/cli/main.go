@@ -40,7 +40,8 @@ type app struct {
 
 	configFlag string // --config
 	socketFlag string // --admin-socket
-	json       bool   // --json
+	remote     remoteFlags
+	json       bool // --json
 }
 
 // work is what the commands have done by the rest of the program.
@@ -59,6 +60,8 @@ type work struct {
 	format func(name string, text []byte, v kdl.Version) ([]byte, error)
 	// adminSocket returns the admin socket that a configuration names, or the default.
 	adminSocket func(path string) string
+	// auditFile returns the audit file that a configuration names, or the default.
+	auditFile func(path string) string
 	// keptBy returns the history of the configuration at path, textsBy one entry of it, and
 	// rollbackFiles prepares to put one into the files, all without asking a process.
 	keptBy        func(path string) ([]admin.HistoryEntry, error)

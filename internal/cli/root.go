@@ -43,6 +43,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 	flags := cmd.PersistentFlags()
 	flags.StringVarP(&a.configFlag, "config", "c", "", "configuration `FILE` (default $SENTINEL_CONFIG, then "+defaultConfig+")")
 	flags.BoolVar(&a.json, "json", false, "print JSON")
+	a.remoteFlagsOn(cmd)
 	own := cmd.Flags()
 	own.BoolVar(&validate, "validate", false, "check the configuration and exit")
 	own.BoolVarP(&validate, "test", "t", false, "the same as --validate")
@@ -56,6 +57,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 		a.reloadCommand(), a.confirmCommand(), a.rollbackCommand(), a.versionCommand(), a.completionCommand())
 	cmd.AddCommand(a.seeingCommands()...)
 	cmd.AddCommand(a.upgradeCommand())
+	cmd.AddCommand(a.auditCommand())
 	return cmd
 }
 

@@ -49,19 +49,6 @@ code 3: none is running.`,
 	return cmd
 }
 
-func (a *app) socketFlagOn(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.socketFlag, "admin-socket", "", "admin socket `PATH` (default: that of the configuration)")
-}
-
-// client returns a client of the admin socket that flag or configuration names.
-func (a *app) client(timeout time.Duration) *admin.Client {
-	path := a.socketFlag
-	if path == "" {
-		path = a.adminSocket(a.configFile())
-	}
-	return admin.NewClient(path, timeout)
-}
-
 // printStatus writes the page for people.
 func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 	ready := "ready"

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"path/filepath"
 
 	"sentinel/internal/config/kdl"
 	"sentinel/internal/config/schema"
@@ -14,7 +15,7 @@ import (
 // newWork binds the commands to the program.
 func newWork() work {
 	return work{
-		run: run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket,
+		run: run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket, auditFile: auditFile,
 		keptBy: lifecycle.KeptBy, textsBy: textsBy, rollbackFiles: lifecycle.RollbackFiles,
 	}
 }
@@ -70,6 +71,18 @@ func adminSocket(path string) string {
 		return defaultAdminSocket
 	}
 	return cfg.System.AdminSocket.V
+}
+
+// auditFile works with a configuration that has errors too.
+func auditFile(path string) string {
+	cfg, _, _ := schema.Load(path, schema.Options{})
+	switch {
+	case cfg.System.Admin.AuditFile.V != "":
+		return cfg.System.Admin.AuditFile.V
+	case cfg.System.StateDir.V != "":
+		return filepath.Join(cfg.System.StateDir.V, "audit.log")
+	}
+	return "/var/lib/sentinel/audit.log"
 }
 
 // defaultAdminSocket is the socket of a configuration that can't even be read.

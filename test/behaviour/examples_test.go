@@ -141,6 +141,7 @@ var examples = map[string][]promise{
 		{request: "GET /x", status: 200, has: []string{"origin 9000\n"}},
 		{listener: "tls", request: "GET /raw", status: 200, has: []string{"origin 9000\nGET /raw "}, lacks: []string{"X-Forwarded-For"}},
 	},
+	"admin.kdl":      {{request: "GET /", status: 200, has: []string{"hello\n"}}},
 	"access-log.kdl": {{request: "GET /logged", status: 200, has: []string{"hello\n"}}},
 	"access-control.kdl": {
 		{request: "GET /staging/x", status: 401, has: []string{`WWW-Authenticate: Basic realm="staging"`, "X-Frame-Options: SAMEORIGIN\r\n"}},
@@ -248,7 +249,7 @@ var (
 	addressPattern  = regexp.MustCompile(`(?:127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)`)
 	certPattern     = regexp.MustCompile(`"/etc/sentinel/certs/[^"]*\.(crt|key)"`)
 	databasePattern = regexp.MustCompile(`"[^"]*\.mmdb"`)
-	pathPattern     = regexp.MustCompile(`"[^"]*/(sentinel\.pid|sentinel|state|admin\.sock|events\.log|access\.log)"`)
+	pathPattern     = regexp.MustCompile(`"[^"]*/(sentinel\.pid|sentinel|state|admin\.sock|events\.log|access\.log|audit\.log)"`)
 	besidePattern   = regexp.MustCompile(`"(access-control\.[a-z]+)"`)
 )
 
@@ -385,6 +386,7 @@ var beyondFull = map[string]bool{
 	"upstream.sticky-cookie": true, "upstream.health-check": true, "upstream.passive-health": true,
 	"upstream.circuit-breaker": true, "upstream.queue": true, "upstream.adaptive-concurrency": true,
 	"upstream.retry-budget": true,
+	"system.admin":          true, // admin.kdl
 	"limits.mode":           true, // limits-and-timeouts.kdl
 	// edge.kdl shows these
 	"rate-limit": true, "listener.rate-limit": true, "route.rate-limit": true, "policies.rate-limit": true,

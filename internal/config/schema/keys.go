@@ -157,7 +157,7 @@ var table = sync.OnceValue(func() map[string]*spec {
 
 func blockDefs() []blockDef {
 	return slices.Concat(
-		[]blockDef{topBlock(), systemBlock()}, systemParts(),
+		[]blockDef{topBlock(), systemBlock()}, systemParts(), adminBlocks(),
 		listenerBlocks(), routeBlocks(), []blockDef{disabledBlock()}, retryBlocks(), matchBlocks(), actionBlocks(), upstreamBlocks(), balancingBlocks(),
 		healthBlocks(), breakerBlocks(), queueBlocks(), []blockDef{rateLimitBlock(), storeBlock(), accessBlock(), geoIPBlock()}, acmeBlocks(), limitBlocks(), timeoutBlocks(), policyBlocks(), tlsBlocks(), []blockDef{securityBlock()}, observabilityBlocks(),
 	)

@@ -19,6 +19,7 @@ type System struct {
 	RequestID        RequestID
 	ForwardedHeaders ForwardedHeaders
 	Resolver         Resolver
+	Admin            Admin
 }
 
 // Resolver says how the names of targets are looked up.
@@ -105,6 +106,10 @@ func systemBlock() blockDef {
 			{
 				Name: "resolver", Kind: Opens, Opens: "resolver", Doc: "how the names of targets are looked up",
 				slot: value(func(s *System) any { return &s.Resolver }),
+			},
+			{
+				Name: "admin", Kind: Opens, Opens: "admin", Doc: "who may ask the running process what, and where",
+				slot: value(func(s *System) any { return &s.Admin }),
 			},
 		},
 	}

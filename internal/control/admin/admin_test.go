@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -63,8 +64,15 @@ func TestClientAsksServer(t *testing.T) {
 	}
 }
 
+// asAdmin returns what s answers an admin of this process.
+func asAdmin(s *Server) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Handler().ServeHTTP(w, r.WithContext(WithActor(r.Context(), Actor{User: "root", Role: RoleAdmin.String()})))
+	})
+}
+
 func TestMethodsAndPaths(t *testing.T) {
-	h := Handler(&fakeProcess{outcome: Outcome{}}, Version{})
+	h := asAdmin(NewServer(&fakeProcess{outcome: Outcome{}}, Version{}))
 	for _, c := range []struct {
 		method, path string
 		want         int
@@ -156,7 +164,7 @@ func TestNobodyThere(t *testing.T) {
 
 func TestAnswersAreJSON(t *testing.T) {
 	w := httptest.NewRecorder()
-	Handler(&fakeProcess{}, Version{}).ServeHTTP(w, httptest.NewRequest("GET", "/admin/config", nil))
+	asAdmin(NewServer(&fakeProcess{}, Version{})).ServeHTTP(w, httptest.NewRequest("GET", "/admin/config", nil))
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type = %q, want application/json", got)
 	}

@@ -26,10 +26,16 @@ const answerBytesMax = 64 << 20
 
 // Client asks a running proxy.
 type Client struct {
-	path    string
+	base    string // of addresses: "http://sentinel"
+	what    string // that is asked, in words: "admin socket"
+	at      string // its path or URL
 	timeout time.Duration
 	http    http.Client
+	broken  error // why nobody can be asked
 }
+
+// FailingClient returns a client each of whose calls returns err.
+func FailingClient(err error) *Client { return &Client{broken: err} }
 
 // NewClient returns a client of the socket at path. timeout bounds one call, but of Follow
 // only the time until it begins.
@@ -39,7 +45,7 @@ func NewClient(path string, timeout time.Duration) *Client {
 		return d.DialContext(ctx, "unix", path)
 	}
 	transport := &http.Transport{DialContext: dial, DisableKeepAlives: true, ResponseHeaderTimeout: timeout}
-	return &Client{path: path, timeout: timeout, http: http.Client{Transport: transport}}
+	return &Client{base: "http://sentinel", what: "admin socket", at: path, timeout: timeout, http: http.Client{Transport: transport}}
 }
 
 // Status asks for /admin/status.
@@ -99,7 +105,7 @@ func (c *Client) Follow(ctx context.Context, since uint64, each func(event.Event
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%w any more: the events at the admin socket %s have ended", ErrNotRunning, c.path)
+			return fmt.Errorf("%w any more: the events at the %s %s have ended", ErrNotRunning, c.what, c.at)
 		}
 		if err := each(e); err != nil {
 			return err
@@ -117,13 +123,16 @@ func (c *Client) call(ctx context.Context, method, path string, body, into any) 
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, answerBytesMax)).Decode(into); err != nil {
-		return fmt.Errorf("admin socket %s: %s: %w", c.path, path, err)
+		return fmt.Errorf("%s %s: %s: %w", c.what, c.at, path, err)
 	}
 	return nil
 }
 
 // ask returns the answer when it is one of success, or of a reload that failed.
 func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	if c.broken != nil {
+		return nil, c.broken
+	}
 	text, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -131,7 +140,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body any) (*http.
 	if body == nil {
 		text = nil
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://sentinel"+path, bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
@@ -156,18 +165,21 @@ func (c *Client) problem(resp *http.Response, method, path string) error {
 	if resp.StatusCode == http.StatusNotFound {
 		hint = ": the sentinel that runs is of another version"
 	}
-	return fmt.Errorf("admin socket %s: %s %s answered %s%s", c.path, method, path, resp.Status, hint)
+	return fmt.Errorf("%s %s: %s %s answered %s%s", c.what, c.at, method, path, resp.Status, hint)
 }
 
 // explain says what an error of the connection means to the person who asks.
 func (c *Client) explain(err error) error {
+	var dial *net.OpError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: there is no admin socket at %s", ErrNotRunning, c.path)
+		return fmt.Errorf("%w: there is no %s at %s", ErrNotRunning, c.what, c.at)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: nobody answers at the admin socket %s", ErrNotRunning, c.path)
+		return fmt.Errorf("%w: nobody answers at the %s %s", ErrNotRunning, c.what, c.at)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("admin socket %s: permission denied: run as the user that runs sentinel, or as root", c.path)
+		return fmt.Errorf("%s %s: permission denied: run as the user that runs sentinel, or as root, or have an admin give you a role (admin { role ... } in system)", c.what, c.at)
+	case errors.As(err, &dial) && dial.Op == "remote error":
+		return fmt.Errorf("%s %s: the server doesn't take the client certificate (--admin-cert): %w", c.what, c.at, err)
 	}
-	return fmt.Errorf("admin socket %s: %w", c.path, err)
+	return fmt.Errorf("%s %s: %w", c.what, c.at, err)
 }

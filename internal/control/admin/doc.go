@@ -1,6 +1,7 @@
-// Package admin is the local API of a running proxy: HTTP with JSON over a unix
-// socket that only its owner may open. It has no port, so that nothing on the
-// network and no browser can reach it.
+// Package admin is the API of a running proxy: HTTP with JSON over a unix socket, and for other
+// machines over TCP with certificates on both sides. Who asks, the kernel or the certificate
+// says; an Access gives him a Role; a request of a higher role, and one that a page has had a
+// browser send, is refused. Each change that is asked for is one line of the Audit.
 //
 //	GET  /admin/version    what runs
 //	GET  /admin/status     how it is doing
@@ -16,6 +17,8 @@
 //	GET  /admin/bans       the clients that are kept out by an operator
 //	POST /admin/ban        keep clients out for a while
 //	POST /admin/unban      let them in again
+//	GET  /admin/whoami     who asks, in which role
+//	GET  /admin/audit      the last changes that were asked for; ?n=N
 //
 // What can't be done is answered with a status of 4xx or 5xx and a Problem. The kernel
 // says who asks (SO_PEERCRED in unix(7)); each drain and ban is an event that names him.

@@ -2,7 +2,10 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -31,6 +34,7 @@ type Process interface {
 type Server struct {
 	http      http.Server
 	mux       *http.ServeMux
+	gate      *Gate
 	upstreams Upstreams // nil without
 	events    Events    // nil without
 	followers atomic.Int64
@@ -41,25 +45,32 @@ type Server struct {
 
 // NewServer returns a server that answers for p.
 func NewServer(p Process, v Version) *Server {
-	s := &Server{mux: http.NewServeMux(), done: make(chan struct{})}
+	s := &Server{mux: http.NewServeMux(), gate: NewGate(nil), done: make(chan struct{})}
 	s.addProcess(p, v)
 	s.addProfiles()
+	s.addAudit()
 	s.closing, s.begin = context.WithCancel(context.Background())
 	s.http = http.Server{
-		Handler:           s.mux,
+		Handler:           s.guard(s.mux),
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headBytesMax,
 		ConnContext:       rememberConn,
+		ErrorLog:          log.New(io.Discard, "", 0), // strangers' handshakes; what they send isn't for a log
 	}
 	return s
 }
 
-// Serve answers on ln until Close; it closes ln, which removes the socket file.
+// Serve answers on ln until Close; it closes ln, which removes the socket file. Clients of
+// another than a unix socket show certificates (Gate.TLS). Nobody can take all connections.
 func (s *Server) Serve(ln net.Listener) {
 	defer close(s.done)
+	_, local := ln.(*net.UnixListener)
+	if ln = newBounded(ln); !local {
+		ln = tls.NewListener(ln, s.gate.TLS())
+	}
 	s.http.Serve(ln) // always returns an error; after Close that is what was asked for
 }
 
@@ -73,8 +84,9 @@ func (s *Server) Close(ctx context.Context) {
 	<-s.done
 }
 
-// Handler returns what the API answers for the process alone.
-func Handler(p Process, v Version) http.Handler { return NewServer(p, v).mux }
+// Handler returns what answers requests in this process, in the name of the Actor of their
+// context.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
 
 // addProcess lets the API speak for p.
 func (s *Server) addProcess(p Process, v Version) {
@@ -86,13 +98,19 @@ func (s *Server) addProcess(p Process, v Version) {
 }
 
 // read answers pattern with what changes nothing.
-func (s *Server) read(pattern string, h http.HandlerFunc) { s.mux.HandleFunc(pattern, h) }
+func (s *Server) read(pattern string, h http.HandlerFunc) {
+	s.mux.HandleFunc(pattern, s.wants(RoleRead, h))
+}
 
 // operate answers pattern with a change that expires or is undone by a command.
-func (s *Server) operate(pattern string, h http.HandlerFunc) { s.mux.HandleFunc(pattern, h) }
+func (s *Server) operate(pattern string, h http.HandlerFunc) {
+	s.mux.HandleFunc(pattern, s.wants(RoleOperate, h))
+}
 
 // administer answers pattern with a change of the configuration or of the process.
-func (s *Server) administer(pattern string, h http.HandlerFunc) { s.mux.HandleFunc(pattern, h) }
+func (s *Server) administer(pattern string, h http.HandlerFunc) {
+	s.mux.HandleFunc(pattern, s.wants(RoleAdmin, h))
+}
 
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")

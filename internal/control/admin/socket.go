@@ -48,6 +48,38 @@ func Listen(path string) (net.Listener, error) {
 	return ln, nil
 }
 
+// Open gives the socket at path a mode and, unless gid is negative, a group. Who has opened a
+// connection says the kernel, whatever they are.
+func Open(path string, mode fs.FileMode, gid int) error {
+	var err error
+	if gid >= 0 {
+		err = os.Chown(path, -1, gid)
+	}
+	if err = errors.Join(err, os.Chmod(path, mode)); err != nil {
+		return fmt.Errorf("admin socket: %w", err)
+	}
+	return nil
+}
+
+// Reachable returns why users of this machine other than the owner can't come to a socket of
+// that mode; "" if they can.
+func Reachable(path string, mode fs.FileMode) string {
+	wants := fs.FileMode(0)
+	if mode&0o060 != 0 {
+		wants |= 0o010
+	}
+	if mode&0o006 != 0 {
+		wants |= 0o001
+	}
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&wants == wants {
+		return ""
+	}
+	return fmt.Sprintf("the admin socket has mode %04o, but its folder %s has %04o, so that others can't come to it: chmod %04o %s, or RuntimeDirectoryMode= of the unit",
+		mode, dir, info.Mode().Perm(), info.Mode().Perm()|wants, dir)
+}
+
 // removeStale removes a socket file that is left of a dead process. It refuses to touch
 // anything else.
 func removeStale(path string) error {

@@ -29,7 +29,8 @@ type Status struct {
 	ConfigFile    string     `json:"config_file"`
 	Generation    uint64     `json:"generation"` // 1 after the start, one more with each reload
 	LastReload    *Outcome   `json:"last_reload,omitempty"`
-	Metrics       string     `json:"metrics"` // address of the metrics listener
+	Metrics       string     `json:"metrics"`         // address of the metrics listener
+	Admin         string     `json:"admin,omitempty"` // address of the admin API for other machines
 	Connections   int64      `json:"connections"`
 	Limit         int64      `json:"connections_limit"` // 0 is none
 	Listeners     []Listener `json:"listeners"`

@@ -34,11 +34,16 @@ func readTexts(path string, texts []Source) (*schema.Config, *Loaded, error) {
 		}
 		return nil, nil, e
 	}
+	plane, more := readAdmin(cfg)
+	if diags = append(diags, more...); diags.HasErrors() {
+		return nil, nil, NewConfigError(diags, sources.Text)
+	}
 	l := &Loaded{
 		Settings: settingsOf(cfg), Notes: notesOf(diags), Sources: sourcesOf(sources),
 		Routes: routesOf(cfg), Upstreams: upstreamsOf(cfg), Globs: sources.Globs, config: cfg,
 		Show: func() string { return string(schema.Show(cfg)) },
 	}
+	l.Settings.Admin = plane
 	return cfg, l, nil
 }
 

@@ -51,6 +51,7 @@ type Settings struct {
 	PIDFile         string
 	StateDir        string
 	AdminSocket     string
+	Admin           adminSettings
 	Workers         int   // 0 is one for each CPU
 	MemoryMax       int64 // bytes; 0 is what the cgroup allows
 	ShutdownTimeout time.Duration

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -35,6 +36,10 @@ type Process struct {
 	scrape      atomic.Pointer[http.Handler] // what the metrics listener answers
 	metricsAt   string
 	admin       side
+	adminTCP    side // "" as place while there is none
+	adminAt     string
+	audit       *admin.Audit
+	gate        *admin.Gate
 	memoryLimit int64
 	probation   probation
 	alarm       *time.Timer // when something about the probation is due
@@ -43,6 +48,7 @@ type Process struct {
 		sync.Mutex
 		current    *Loaded // what serves
 		metrics    string  // address of the metrics
+		admin      string  // address of the admin API for other machines
 		generation uint64
 		entry      int               // of the history: what serves; 0 when it isn't kept
 		state      admin.ConfigState // what is known of it without a look at files
@@ -66,6 +72,7 @@ func New(opt Options) *Process {
 	p.metrics.serve = func() sideServer { return newScrape(&p.scrape) }
 	p.admin.open = p.openAdmin(admin.Listen)
 	p.admin.serve = p.newAdmin
+	p.openAdminPlane()
 	return p
 }
 
@@ -174,7 +181,7 @@ func (p *Process) serve(ctx context.Context) {
 }
 
 func (p *Process) reopen() {
-	if err := p.opt.Reopen(); err != nil {
+	if err := errors.Join(p.opt.Reopen(), p.audit.Reopen()); err != nil {
 		p.log.Error("log files not reopened", "error", "file error", "detail", err.Error())
 		return
 	}
@@ -185,7 +192,7 @@ func (p *Process) reopen() {
 func (p *Process) install(l *Loaded) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.current, p.mu.metrics = l, p.metrics.address()
+	p.mu.current, p.mu.metrics, p.mu.admin = l, p.metrics.address(), p.adminTCP.address()
 	p.mu.generation++
 	return p.mu.generation
 }
@@ -193,6 +200,8 @@ func (p *Process) install(l *Loaded) uint64 {
 func (p *Process) stopSides() {
 	p.metrics.close()
 	p.admin.close()
+	p.adminTCP.close()
+	p.audit.Close()
 }
 
 // newAdmin returns a server for the admin API.
@@ -200,6 +209,7 @@ func (p *Process) newAdmin() sideServer {
 	s := admin.NewServer(p, p.opt.Version)
 	s.AddConfigs(p)
 	s.AddUpgrade(p)
+	s.Share(p.gate)
 	if p.opt.Upstreams != nil {
 		s.AddUpstreams(p.opt.Upstreams)
 	}

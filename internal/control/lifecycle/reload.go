@@ -85,11 +85,6 @@ func (p *Process) prepareParts(g *generation) error {
 		return err
 	}
 	g.undo = append(g.undo, abort)
-	api, abort, err := p.admin.prepare(s.AdminSocket)
-	if err != nil {
-		return err
-	}
-	g.undo = append(g.undo, abort)
 	answer := p.opt.Scrape(s.MetricsPath)
 	g.do = []func(){
 		func() { setWorkers(s.Workers) },
@@ -99,8 +94,8 @@ func (p *Process) prepareParts(g *generation) error {
 		func() { p.serveKernelBans(s) },
 		func() { p.scrape.Store(&answer) },
 	}
-	g.sides = []func(){metrics, api, func() { p.keepAdminFile(false) }}
-	return nil
+	g.sides = []func(){metrics}
+	return p.prepareAdmin(g)
 }
 
 // order is what a reload is asked for with.
@@ -149,6 +144,9 @@ func (p *Process) reload(q order) admin.Outcome {
 		o = p.reloadSucceeded(q, g, began)
 	}
 	p.notify.ready(fmt.Sprintf("serving, generation %d", o.Generation))
+	if q.by == nil {
+		p.auditUnasked(&o)
+	}
 	return o
 }
 

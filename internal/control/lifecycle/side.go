@@ -30,11 +30,14 @@ type sideServer interface {
 // sideGrace is how long an answer in hand may take when a side moves or ends.
 const sideGrace = time.Second
 
-// prepare opens place, unless it is where the side is. Exactly one of the returned
+// prepare opens place, unless it is where the side is; "" closes the side. Exactly one of the returned
 // functions must be called.
 func (s *side) prepare(place string) (commit, abort func(), err error) {
 	if place == s.place {
 		return func() {}, func() {}, nil
+	}
+	if place == "" {
+		return s.end, func() {}, nil
 	}
 	ln, err := s.open(place)
 	if err != nil {
@@ -50,6 +53,12 @@ func (s *side) move(place string, ln net.Listener) {
 	if old != nil {
 		go closeSide(old)
 	}
+}
+
+// end closes the side, which may be opened again.
+func (s *side) end() {
+	go closeSide(s.server)
+	s.place, s.ln, s.server = "", nil, nil
 }
 
 func (s *side) close() {

@@ -53,13 +53,13 @@ func (r *rates) reference(started time.Time) sample {
 func (p *Process) Status() admin.Status {
 	p.mu.Lock()
 	current, generation, last := p.mu.current, p.mu.generation, p.mu.last
-	metrics, since := p.mu.metrics, p.mu.rates.reference(p.started)
+	metrics, adminAt, since := p.mu.metrics, p.mu.admin, p.mu.rates.reference(p.started)
 	p.mu.Unlock()
 	s := admin.Status{
 		Version: p.opt.Version.Version, PID: os.Getpid(), Started: p.started,
 		UptimeSeconds: time.Since(p.started).Seconds(),
 		State:         p.state.String(), Reasons: p.opt.NotReady(),
-		ConfigFile: p.opt.ConfigFile, Generation: generation, LastReload: last, Metrics: metrics,
+		ConfigFile: p.opt.ConfigFile, Generation: generation, LastReload: last, Metrics: metrics, Admin: adminAt,
 		Connections: p.registry.Connections().Open(), Limit: p.registry.Connections().Limit(),
 		Listeners: p.listenerStatus(),
 	}

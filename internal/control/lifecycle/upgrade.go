@@ -22,6 +22,8 @@ import (
 const (
 	metricsSocket = "metrics"
 	adminSocket   = "admin"
+	// adminTCPSocket is that of the admin API for other machines.
+	adminTCPSocket = "admin-tcp"
 )
 
 // The steps at which an upgrade fails, to group by.
@@ -167,6 +169,9 @@ func (p *Process) listening(withAdmin bool) []listen.Passable {
 	all := p.registry.Passables()
 	if c, ok := p.metrics.ln.(syscall.Conn); ok {
 		all = append(all, listen.Passable{Name: metricsSocket, Conn: c})
+	}
+	if c, ok := p.adminTCP.ln.(syscall.Conn); ok {
+		all = append(all, listen.Passable{Name: adminTCPSocket, Conn: c})
 	}
 	if c, ok := p.admin.ln.(syscall.Conn); ok && withAdmin {
 		all = append(all, listen.Passable{Name: adminSocket, Conn: c})

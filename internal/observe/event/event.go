@@ -26,6 +26,7 @@ const (
 	KindKeys     = "keys"     // the keys for tokens can't be fetched, or can again
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
 	KindStore    = "store"    // the store that rate limits share is away, or answers again
+	KindAudit    = "audit"    // somebody was refused at the admin API, or the audit file takes no lines
 	// KindCertificate is a certificate that was issued or not, ends soon or has ended, or changed files of
 	// certificates that were loaded or can't be used.
 	KindCertificate = "certificate"
@@ -34,7 +35,7 @@ const (
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindConfig, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindConfig, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident, KindAudit}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
@@ -80,6 +81,11 @@ func (e *Event) Message() string {
 		return state("configuration", e.To)
 	case KindStore:
 		return state("rate limit store", e.To)
+	case KindAudit:
+		if e.To == "refused" {
+			return "admin request refused"
+		}
+		return "audit file " + e.To
 	case KindPanic:
 		return e.either("panic began", "panic ended")
 	case KindFailover:
