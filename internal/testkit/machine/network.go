@@ -12,6 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Inside calls f in the network of the machine, for many sockets at a time: those that f opens
+// itself, not by goroutines that it starts, are there.
+func (m *Machine) Inside(f func()) error {
+	return m.inNetwork(func() error { f(); return nil })
+}
+
 // inNetwork calls f, which opens sockets without starting goroutines, in the network of the
 // machine.
 func (m *Machine) inNetwork(f func() error) error {
