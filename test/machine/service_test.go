@@ -51,7 +51,7 @@ func TestService(t *testing.T) {
 		{"curl -s localhost:8080/health | cut -c1-19", `{"status":"healthy"`},
 		{"systemctl is-active sentinel", "active"},
 		{"sentinel status --json | jq -r .state", "serving"},
-		{"cmp /etc/sentinel/config.kdl /etc/sentinel/config.kdl.backup && ls /var/lib/sentinel/config", "000001"},
+		{"cmp /etc/sentinel/config.kdl /etc/sentinel/config.kdl.backup && ls -d /var/lib/sentinel/config/000001", "/var/lib/sentinel/config/000001"},
 		{"systemctl --failed --no-legend", ""},
 	} {
 		if got := strings.TrimSpace(m.Shell(c.line)); got != c.want {
@@ -87,5 +87,35 @@ func TestJournalFields(t *testing.T) {
 	}
 	if entry["REQUEST_ID"] == nil || entry["REQUEST_ID"] == "" {
 		t.Error("no REQUEST_ID")
+	}
+}
+
+// exposureMax is the highest exposure that systemd-analyze security may find, times ten; the
+// documentation has the present one.
+const exposureMax = "15"
+
+// TestHardening has systemd judge the unit.
+func TestHardening(t *testing.T) {
+	m := machine.Boot(t)
+	m.Start(binary(), small)
+	out, err := m.Try("systemd-analyze", "security", "--no-pager", "--threshold="+exposureMax, "sentinel.service")
+	if err != nil {
+		t.Errorf("systemd-analyze security: %v\n%s", err, out)
+	}
+	if i := strings.Index(out, "Overall exposure"); i >= 0 {
+		t.Log(strings.TrimSpace(out[i:]))
+	}
+	if out, err := m.Try("systemd-analyze", "verify", "--man=no", "sentinel.service", "sentinel.socket"); err != nil || out != "" {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	status := "/proc/" + property(m, "MainPID") + "/status"
+	for _, c := range []struct{ line, want string }{
+		{"grep NoNewPrivs " + status + " | cut -f2", "1"},
+		{"grep Seccomp: " + status + " | cut -f2", "2"},
+		{"nsenter -t " + property(m, "MainPID") + " -m touch /etc/sentinel/x /usr/x 2>&1 | grep -c 'Read-only'", "2"},
+	} {
+		if got := strings.TrimSpace(m.Shell(c.line)); got != c.want {
+			t.Errorf("%s = %q, want %q", c.line, got, c.want)
+		}
 	}
 }
