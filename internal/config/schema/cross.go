@@ -32,7 +32,7 @@ func (d *decoder) crossCheck(c *Config, file string) {
 		}
 		d.fallback(r)
 	}
-	d.headers(c, used)
+	d.headers(c)
 	d.streams(c, upstreams, used)
 	d.healthChecks(c)
 	d.deadlines(c)

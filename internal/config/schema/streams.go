@@ -162,28 +162,14 @@ func (d *decoder) streams(c *Config, names map[string]Origin, used map[string]bo
 	}
 }
 
-// headers reports upstreams of requests that want PROXY headers: their connections carry the
-// requests of many clients. used are the upstreams that routes need.
-func (d *decoder) headers(c *Config, used map[string]bool) {
-	streams := make(map[string]bool) // nothing but streams so far
-	for _, p := range allPolicies(c) {
-		if f := p.ForwardAuth; f != nil {
-			streams[f.Upstream.V] = false
-		}
-	}
-	for _, r := range c.Routes {
-		for _, name := range references(r) {
-			if len(r.Matches.SNI) == 0 {
-				streams[name.V] = false
-			} else if _, known := streams[name.V]; !known {
-				streams[name.V] = true
-			}
-		}
-	}
+// headers reports upstreams that want PROXY headers and speak HTTP/2, whose connections carry
+// the requests of many clients.
+func (d *decoder) headers(c *Config) {
 	for _, u := range c.Upstreams {
-		if u.ProxyProtocol.IsSet() && used[u.Name.V] && !streams[u.Name.V] {
-			d.errorAt(u.ProxyProtocol.From, "upstream %q answers requests, and a PROXY header is for streams", u.Name.V).
-				hint("remove proxy-protocol: the client stands in X-Forwarded-For and Forwarded")
+		if u.ProxyProtocol.IsSet() && u.Protocol.V != "" && u.Protocol.V != "http1" {
+			d.errorAt(u.ProxyProtocol.From, "upstream %q speaks HTTP/2, whose connections carry the requests of many clients: a PROXY header can't name them all", u.Name.V).
+				hint("write protocol \"http1\", or remove proxy-protocol: the client stands in X-Forwarded-For and Forwarded").
+				related(u.Protocol.From, "its protocol is here")
 		}
 	}
 }

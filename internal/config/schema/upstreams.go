@@ -129,7 +129,7 @@ func upstreamKeys() []Key {
 		},
 		{
 			Name: "proxy-protocol", Kind: Enum, Words: []string{"v1", "v2"},
-			Doc:  "begin each connection with a PROXY header of that version, which names the client; only for upstreams of streams. See [proxy-protocol.md](../proxy-protocol.md)",
+			Doc:  "begin each connection with a PROXY header of that version, which names the client; a connection then carries requests of one client alone. Not with HTTP/2. See [proxy-protocol.md](../proxy-protocol.md)",
 			slot: value(func(u *Upstream) any { return &u.ProxyProtocol }),
 		},
 		{

@@ -32,7 +32,10 @@ func (x *exchange) attempt() fault.Kind {
 
 // exchangeOn sends the request on a connection to the target and waits for the final head.
 func (x *exchange) exchangeOn(fresh bool) fault.Kind {
-	conn, err := x.target.Pool.Get(transport.Want{Fresh: fresh, Alive: !x.whole || !x.req.Head.Method.Idempotent(), Now: x.at, By: x.deadline})
+	x.buffer.introduction = x.introduction(x.buffer.introduction, x.upstream)
+	conn, err := x.target.Pool.Get(transport.Want{
+		Fresh: fresh, Alive: !x.whole || !x.req.Head.Method.Idempotent(), Now: x.at, By: x.deadline, Header: x.buffer.introduction,
+	})
 	if err != nil {
 		x.look()
 		return x.whichDeadline(kindOf(err, fault.UpstreamUnreachable))

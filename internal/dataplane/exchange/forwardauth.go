@@ -56,7 +56,8 @@ func (x *exchange) askTarget(f *snapshot.ForwardAuth, by time.Duration, fresh bo
 		return fault.AuthUnavailable, false
 	}
 	target, sentAt := c.Target, x.at
-	conn, err := target.Pool.Get(transport.Want{Fresh: fresh, Alive: true, Now: sentAt, By: by})
+	x.buffer.introduction = x.introduction(x.buffer.introduction, u)
+	conn, err := target.Pool.Get(transport.Want{Fresh: fresh, Alive: true, Now: sentAt, By: by, Header: x.buffer.introduction})
 	if err != nil {
 		x.look()
 		c.Done(x.at, 0, upstream.Failed)

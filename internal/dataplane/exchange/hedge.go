@@ -57,7 +57,7 @@ func (x *exchange) openHedge(end time.Duration) (*hedge, bool) {
 		return nil, false
 	}
 	h.target = h.choice.Target
-	conn, err := h.target.Pool.Get(transport.Want{Alive: true, Now: now, By: min(end, now+x.route.Retry.HedgeAfter)})
+	conn, err := h.target.Pool.Get(transport.Want{Alive: true, Now: now, By: min(end, now+x.route.Retry.HedgeAfter), Header: x.buffer.introduction})
 	if err != nil {
 		h.choice.Done(now, 0, upstream.Failed)
 		return nil, false

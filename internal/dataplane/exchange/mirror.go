@@ -22,6 +22,7 @@ type duplicate struct {
 	toHead  bool
 	request *message.Outgoing
 	timeout time.Duration
+	header  []byte // PROXY header; nil for none
 }
 
 // mirrorRequest sends a copy of the request to the route's mirror, if it is one of the
@@ -40,6 +41,7 @@ func (x *exchange) mirrorRequest() {
 		p: x.p, mirror: m, metrics: x.route.Metrics, cell: x.req.Client.Cell, key: x.affinity(&m.Upstream.HashBy),
 		toHead:  x.req.Head.Method == message.MethodHead,
 		request: x.wholeRequest().Clone(), timeout: x.deadline - x.req.Received,
+		header: x.introduction(nil, m.Upstream),
 	}
 	go d.run()
 }
@@ -65,7 +67,7 @@ func (d *duplicate) send() upstream.Outcome {
 	outcome := upstream.Failed
 	latency := time.Duration(0)
 	defer func() { choice.Done(clock.Now(), latency, outcome) }()
-	conn, err := target.Pool.Get(transport.Want{Alive: true, Now: began, By: began + d.timeout})
+	conn, err := target.Pool.Get(transport.Want{Alive: true, Now: began, By: began + d.timeout, Header: d.header})
 	if err != nil {
 		return outcome
 	}

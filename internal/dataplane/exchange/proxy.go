@@ -81,6 +81,7 @@ func (p *Proxy) ServeConn(c *listen.Conn) {
 	client := p.describe(c.Addr)
 	client.Listener = c.Slot()
 	client.HealthOnly = c.HealthOnly
+	noteConnection(client, c)
 	s := p.current.Load()
 	l := p.listener(s, client)
 	l.Metrics.Opened(client.Cell)

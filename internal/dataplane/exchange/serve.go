@@ -39,7 +39,7 @@ type exchange struct {
 	credentials auth.Credentials
 	side        sideCall
 	buffer      struct {
-		path, rewritten, sent, out, body, location, content, client, host, identity, user []byte
+		path, rewritten, sent, out, body, location, content, client, host, identity, user, introduction []byte
 		id                                                                                [32]byte
 		websocketKey                                                                      [websocketKeyBytes]byte
 	}

@@ -44,6 +44,10 @@ type Client struct {
 	HealthOnly bool     // only /health and /ready may be answered
 	Cell       int      // metric cell of the connection's worker
 	Place      geo.Memo // of Addr
+	// Local is where the client has connected to, by a PROXY header if there was one, and TLVs
+	// what that has added.
+	Local netip.AddrPort
+	TLVs  []byte
 }
 
 // TLS is what a handshake has settled.

@@ -85,14 +85,12 @@ func (x *stream) attempt(u *upstream.Upstream, by time.Duration) (k fault.Kind, 
 	x.tries++
 	x.target = x.choice.Target
 	began := x.at
-	conn, err := x.target.Pool.Dial(transport.Want{Now: began, By: by})
-	x.took = x.look() - began
-	if err == nil && u.ProxyHeader > 0 {
-		if _, err = conn.Write(x.appendHeader(nil, u.ProxyHeader)); err != nil {
-			x.target.Pool.Hangup(conn)
-			err = fault.UpstreamUnreachable
-		}
+	w := transport.Want{Now: began, By: by}
+	if u.ProxyHeader > 0 {
+		w.Header = x.appendHeader(nil, u.ProxyHeader)
 	}
+	conn, err := x.target.Pool.Dial(w)
+	x.took = x.look() - began
 	if err != nil {
 		x.choice.Done(x.at, x.took, upstream.Failed)
 		u.Learn(x.at, x.took, upstream.Failed)

@@ -23,6 +23,7 @@ type Conn struct {
 	opened  time.Duration
 	idle    time.Duration // since when; valid while in the pool
 	epoch   int           // of the pool, when it was opened
+	header  []byte        // that it began with, and whose exchanges it carries; empty for none
 }
 
 // lone is a Conn with its engine, in one piece of memory.

@@ -16,7 +16,7 @@ func (p *Pool) Dial(w Want) (*netio.Conn, error) {
 	}
 	p.mu.open++
 	p.mu.Unlock()
-	nc, _, err := p.connect(&l, nil, w.Now, w.Now+min(l.ConnectTimeout, w.By-w.Now))
+	nc, _, err := p.connect(&l, nil, w.Header, w.Now, w.Now+min(l.ConnectTimeout, w.By-w.Now))
 	if err != nil {
 		p.forget(1)
 		return nil, err

@@ -3,9 +3,11 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -95,6 +97,9 @@ type Want struct {
 	Alive bool          // the request can't be repeated: an idle one is looked at before it is used
 	Now   time.Duration // the present time
 	By    time.Duration // when a new one must stand at the latest, however long the limits let it take
+	// Header is the PROXY header by which the connection begins; empty for none. A connection
+	// carries exchanges of one header alone. Pools of HTTP/2 know none.
+	Header []byte
 }
 
 // Get lends a connection: an idle one unless a fresh one is wanted, else a new one; or a
@@ -129,7 +134,7 @@ func (p *Pool) open(w Want) (*Conn, error) {
 	config, epoch := p.mu.tls, p.mu.epoch
 	p.mu.Unlock()
 	by := w.Now + min(l.ConnectTimeout, w.By-w.Now)
-	nc, agreed, err := p.connect(&l, config, w.Now, by)
+	nc, agreed, err := p.connect(&l, config, w.Header, w.Now, by)
 	if err != nil {
 		p.forget(1)
 		return nil, err
@@ -141,6 +146,9 @@ func (p *Pool) open(w Want) (*Conn, error) {
 		p.alone.Store(l.Protocol == Auto)
 		c := newConn(p, nc, &l.Client)
 		c.epoch = epoch
+		if len(w.Header) > 0 {
+			c.header = bytes.Clone(w.Header)
+		}
 		return c, nil
 	}
 	p.alone.Store(false)
@@ -151,13 +159,19 @@ func (p *Pool) open(w Want) (*Conn, error) {
 // section 3.2).
 const protocolHTTP2 = "h2"
 
-// connect connects to the target, with TLS where config isn't nil, and returns the protocol
-// that was agreed on in that.
-func (p *Pool) connect(l *Limits, config *tls.Config, now, by time.Duration) (nc *netio.Conn, agreed string, err error) {
+// connect connects to the target, begins with a header if there is one, then with TLS where
+// config isn't nil, and returns the protocol that was agreed on in that.
+func (p *Pool) connect(l *Limits, config *tls.Config, header []byte, now, by time.Duration) (nc *netio.Conn, agreed string, err error) {
 	if nc, err = netio.Dial(p.clock, p.dialer, p.address, by-now); err != nil {
 		return nil, "", dialFault(err)
 	}
 	nc.SetWriteTimeout(l.WriteTimeout)
+	if len(header) > 0 {
+		if _, err := nc.Write(header); err != nil { // a new connection has room for it
+			nc.Close()
+			return nil, "", fault.UpstreamUnreachable
+		}
+	}
 	if config == nil {
 		return nc, "", nil
 	}
@@ -170,18 +184,21 @@ func (p *Pool) connect(l *Limits, config *tls.Config, now, by time.Duration) (nc
 	return nc, agreed, err
 }
 
-// takeIdle returns the most recently used idle connection that still lives.
+// takeIdle returns the most recently used idle connection with the header that is wanted that
+// still lives.
 func (p *Pool) takeIdle(w Want) *Conn {
 	for {
 		p.mu.Lock()
-		n := len(p.mu.idle)
-		if n == 0 {
+		i := len(p.mu.idle) - 1
+		for i >= 0 && !bytes.Equal(p.mu.idle[i].header, w.Header) {
+			i--
+		}
+		if i < 0 {
 			p.mu.Unlock()
 			return nil
 		}
-		c := p.mu.idle[n-1]
-		p.mu.idle[n-1] = nil
-		p.mu.idle = p.mu.idle[:n-1]
+		c := p.mu.idle[i]
+		p.mu.idle = slices.Delete(p.mu.idle, i, i+1)
 		p.mu.Unlock()
 		if (w.Alive || w.Now-c.idle > livenessAfter) && !c.alone.Net.Alive() {
 			p.discard(c)
@@ -204,7 +221,16 @@ func (p *Pool) Put(c *Conn, now time.Duration) {
 	reusable := c.alone.Finish() && !c.alone.Net.Interrupted()
 	p.mu.Lock()
 	l := &p.mu.limits
-	keep := reusable && !p.mu.closed && c.epoch == p.mu.epoch && len(p.mu.idle) < l.IdleMax && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)
+	keep := reusable && !p.mu.closed && c.epoch == p.mu.epoch && l.IdleMax > 0 && (l.LifetimeMax == 0 || now-c.opened < l.LifetimeMax)
+	var oldest *Conn
+	switch {
+	case !keep || len(p.mu.idle) < l.IdleMax:
+	case len(c.header) == 0:
+		keep = false
+	default: // the client of the oldest one is the most likely to have gone
+		oldest = p.mu.idle[0]
+		p.mu.idle = slices.Delete(p.mu.idle, 0, 1)
+	}
 	if keep {
 		c.idle = now
 		c.alone.Net.SetReadDeadline(0)
@@ -213,6 +239,9 @@ func (p *Pool) Put(c *Conn, now time.Duration) {
 	p.mu.Unlock()
 	if !keep {
 		p.discard(c)
+	}
+	if oldest != nil {
+		p.discard(oldest)
 	}
 }
 

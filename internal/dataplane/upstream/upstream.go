@@ -37,7 +37,7 @@ type Settings struct {
 	PassDeadline string        // field that tells a target the time left, in milliseconds; empty for none
 	PassedLower  string        // the same in lower case: what clients send by that name is dropped
 
-	// ProxyHeader is the version of the PROXY header that streams to targets begin with; 0 for
+	// ProxyHeader is the version of the PROXY header that connections to targets begin with; 0 for
 	// none.
 	ProxyHeader int
 
