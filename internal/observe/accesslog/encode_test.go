@@ -35,8 +35,12 @@ func TestText(t *testing.T) {
 		{failed(), `ERROR request failed, error="upstream refused connection", method="GET", host="api.example.com", route="api", status=502, path="/v1/x", ` +
 			`client_ip="192.0.2.7", fault="upstream_refused", upstream="primary-backend", target="10.0.0.1:8080", bytes_in=0, bytes_out=0, duration_us=1234, request_id="01HXA7Q2K3M4N5P6"`},
 		{
-			&Entry{Time: served().Time, Status: 503, Route: "api"},
-			`ERROR request failed, error="upstream answered with a server failure", route="api", status=503, bytes_in=0, bytes_out=0`,
+			&Entry{Time: served().Time, Status: 503, Route: "api", Upstream: "u"},
+			`ERROR request failed, error="upstream answered with a server failure", route="api", status=503, upstream="u", bytes_in=0, bytes_out=0`,
+		},
+		{
+			&Entry{Time: served().Time, Status: 503, Path: []byte("/ready")},
+			`INFO request served, status=503, path="/ready", bytes_in=0, bytes_out=0`,
 		},
 		{
 			&Entry{Time: served().Time, Status: 431, Fault: fault.HeadTooLarge},

@@ -66,14 +66,15 @@ const answered5xx = "upstream answered with a server failure"
 const statusClientGone = 499
 
 // judge sorts exchanges: failed ones have a 5xx status or a fault of the
-// upstream's or our own side, refused ones a fault of the client's side. Only failed ones say error.
+// upstream's or our own side; what the proxy answers as it should is served, whatever the
+// status; refused ones have a fault of the client's side. Only failed ones say error.
 func (e *Entry) judge() verdict {
 	row := e.Fault.Row()
 	if e.Stream {
 		return e.judgeStream(row)
 	}
 	switch {
-	case e.Fault == fault.None && e.Status < 500:
+	case e.Fault == fault.None && (e.Status < 500 || e.Upstream == ""): // /ready that says no is an answer, too
 		return verdict{slog.LevelInfo, "request served", "", ""}
 	case e.Fault == fault.None:
 		return verdict{slog.LevelError, "request failed", "error", answered5xx}
