@@ -17,10 +17,12 @@ type eventFilter struct {
 	after    time.Time // zero for all
 	kinds    []string  // empty for all
 	upstream string    // empty for all
+	severity string    // the least that is shown; empty for all
 }
 
 func (f *eventFilter) shows(e *event.Event) bool {
-	return !e.Time.Before(f.after) && (len(f.kinds) == 0 || slices.Contains(f.kinds, e.Kind)) && (f.upstream == "" || e.Upstream == f.upstream)
+	return !e.Time.Before(f.after) && (len(f.kinds) == 0 || slices.Contains(f.kinds, e.Kind)) && (f.upstream == "" || e.Upstream == f.upstream) &&
+		e.Severity.AtLeast(event.Severity(f.severity))
 }
 
 func (f *eventFilter) check() error {
@@ -28,6 +30,9 @@ func (f *eventFilter) check() error {
 		if !slices.Contains(event.Kinds(), k) {
 			return usagef("there is no kind %q of events: there are %s", k, strings.Join(event.Kinds(), ", "))
 		}
+	}
+	if f.severity != "" && !slices.Contains(event.Severities(), event.Severity(f.severity)) {
+		return usagef("there is no severity %q: there are info, warning, critical", f.severity)
 	}
 	return nil
 }
@@ -37,13 +42,14 @@ func (a *app) eventsCommand() *cobra.Command {
 	var ago time.Duration
 	var f eventFilter
 	cmd := &cobra.Command{
-		Use:   "events [--follow] [--since 10m] [--kind K] [--upstream U]",
+		Use:   "events [--follow] [--since 10m] [--severity S] [--kind K] [--upstream U]",
 		Short: "Show what has changed: health, breakers, failover, drains",
 		Long: `Show what has changed about upstreams and the running sentinel, with the cause, a line
 each in the form of the log. The process keeps the last few thousand changes since its
 start, those too that were left out of the log because too many came at once. --follow
 goes on with each change as it comes, from now on unless --since says from when.
---json prints one JSON object a line. Exit code 3: no sentinel is running any more.
+--severity warning leaves out what isn't worse than before, --severity critical leaves what
+makes requests fail, or soon will. --json prints one JSON object a line. Exit code 3: no sentinel is running any more.
 
 Kinds: ` + strings.Join(event.Kinds(), ", ") + `.`,
 		Example: `  sentinel events --since 10m
@@ -67,6 +73,7 @@ Kinds: ` + strings.Join(event.Kinds(), ", ") + `.`,
 	flags.BoolVarP(&follow, "follow", "f", false, "go on with each change as it comes")
 	flags.DurationVar(&ago, "since", 0, "only changes of the last `DURATION`, such as 10m")
 	flags.StringSliceVar(&f.kinds, "kind", nil, "only changes of `KIND`; several with commas")
+	flags.StringVar(&f.severity, "severity", "", "only changes that matter as much as `SEVERITY`: info, warning or critical")
 	flags.StringVar(&f.upstream, "upstream", "", "only changes of the upstream `NAME`")
 	a.socketFlagOn(cmd)
 	a.completeFlag(cmd, "kind", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

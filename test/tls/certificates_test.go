@@ -143,7 +143,7 @@ func TestGuardStart(t *testing.T) {
 	if o := s.Reload(s.text); !o.OK || !strings.Contains(strings.Join(o.Notes, "\n"), "server.crt expired at ") {
 		t.Errorf("reload = %+v, want a note", o)
 	}
-	if log := s.Logs(); !strings.Contains(log, "INFO started") || !strings.Contains(log, "WARN certificate expired, certificate=") {
+	if log := s.Logs(); !strings.Contains(log, "INFO started") || !strings.Contains(log, "ERROR certificate expired, certificate=") {
 		t.Errorf("the log doesn't warn:\n%s", log)
 	}
 }

@@ -44,6 +44,7 @@ type Event struct {
 	Time     time.Time `json:"time"`
 	Kind     string    `json:"kind"`
 	Worse    bool      `json:"worse"` // for traffic it is a change for the worse
+	Severity Severity  `json:"severity"` // the log sets it by what has changed, where it is empty
 	Upstream string    `json:"upstream,omitempty"`
 	Target   string    `json:"target,omitempty"` // its address as configured
 	Route    string    `json:"route,omitempty"`
@@ -57,9 +58,12 @@ type Event struct {
 	Detail string `json:"detail,omitempty"` // what more helps, such as a probe's transcript or who asked for a drain
 }
 
-// Level returns the level of the event's line: Warn for changes for the worse, else Info.
+// Level returns the level of the event's line: that of its severity.
 func (e *Event) Level() slog.Level {
-	if e.Worse {
+	switch e.severity() {
+	case Critical:
+		return slog.LevelError
+	case Warning:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

@@ -50,7 +50,7 @@ func TestLine(t *testing.T) {
 		{Event{Kind: KindHealth, Upstream: "a", Target: "10.0.0.1:80", To: "healthy"}, `INFO target healthy, upstream="a", target="10.0.0.1:80", to="healthy"`},
 		{Event{Kind: KindBreaker, Worse: true, Target: "t", To: "open", Cause: "5 failures"}, `WARN breaker open, target="t", to="open", cause="5 failures"`},
 		{Event{Kind: KindEjection, Worse: true, To: "ejected"}, `WARN target ejected, to="ejected"`},
-		{Event{Kind: KindPanic, Worse: true, Upstream: "a"}, `WARN panic began, upstream="a"`},
+		{Event{Kind: KindPanic, Worse: true, Upstream: "a"}, `ERROR panic began, upstream="a"`},
 		{Event{Kind: KindPanic, Upstream: "a"}, `INFO panic ended, upstream="a"`},
 		{Event{Kind: KindFailover, Worse: true, Route: "r", From: "a", To: "b"}, `WARN failover began, route="r", from="a", to="b"`},
 		{Event{Kind: KindDrain, Worse: true, Upstream: "a", To: "draining", Cause: "disk", Detail: "by root"}, `WARN upstream draining, upstream="a", to="draining", cause="disk", detail="by root"`},
@@ -86,9 +86,9 @@ func TestEveryKindHasAMessage(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	e := Event{Seq: 7, Time: noon, Kind: KindHealth, Worse: true, Upstream: "a", To: "unhealthy"}
+	e := Event{Severity: Warning, Seq: 7, Time: noon, Kind: KindHealth, Worse: true, Upstream: "a", To: "unhealthy"}
 	b, err := json.Marshal(e)
-	want := `{"seq":7,"time":"2026-11-24T12:00:00.123Z","kind":"health","worse":true,"upstream":"a","to":"unhealthy"}`
+	want := `{"seq":7,"time":"2026-11-24T12:00:00.123Z","kind":"health","worse":true,"severity":"warning","upstream":"a","to":"unhealthy"}`
 	if err != nil || string(b) != want {
 		t.Errorf("Marshal = %s, %v, want %s", b, err, want)
 	}
@@ -101,5 +101,33 @@ func TestSilentLevel(t *testing.T) {
 	l.Emit(Event{Kind: KindHealth, To: "unhealthy", Worse: true})
 	if got := b.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "unhealthy") {
 		t.Errorf("at level warn the log holds %q, want the change for the worse only", got)
+	}
+}
+
+// What makes requests fail is critical; what is worse but survived a warning; an event may say
+// otherwise.
+func TestSeverity(t *testing.T) {
+	for _, c := range []struct {
+		e    Event
+		want Severity
+	}{
+		{Event{Kind: KindHealth}, Info},
+		{Event{Kind: KindHealth, Worse: true, To: "unhealthy"}, Warning},
+		{Event{Kind: KindUpstream, Worse: true}, Critical},
+		{Event{Kind: KindUpstream}, Info},
+		{Event{Kind: KindMemory, Worse: true, To: "tight"}, Warning},
+		{Event{Kind: KindMemory, Worse: true, To: "short"}, Critical},
+		{Event{Kind: KindCertificate, Worse: true, To: "expires soon"}, Warning},
+		{Event{Kind: KindCertificate, Worse: true, To: "expired"}, Critical},
+		{Event{Kind: KindReload, Worse: true, Severity: Critical}, Critical},
+	} {
+		l, _ := newLog(4)
+		l.Emit(c.e)
+		if got := l.Since(0, 0)[0].Severity; got != c.want {
+			t.Errorf("Emit(%+v) keeps severity %q, want %q", c.e, got, c.want)
+		}
+	}
+	if !Critical.AtLeast(Warning) || Info.AtLeast(Warning) || !Info.AtLeast("") {
+		t.Error("AtLeast doesn't order the severities")
 	}
 }

@@ -61,6 +61,7 @@ func (l *Log) add(e entry) (write bool) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
+	e.Severity = e.severity()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.last++
