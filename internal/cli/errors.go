@@ -15,7 +15,7 @@ import (
 
 // seeingCommands are those that say what happens to requests.
 func (a *app) seeingCommands() []*cobra.Command {
-	return []*cobra.Command{a.errorsCommand()}
+	return []*cobra.Command{a.errorsCommand(), a.slowCommand(), a.explainCommand()}
 }
 
 func (a *app) errorsCommand() *cobra.Command {

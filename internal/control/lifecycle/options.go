@@ -160,6 +160,8 @@ type Options struct {
 	Talkers admin.Talkers
 	// Series is what the admin API shows of the last hour; may be nil.
 	Series admin.Series
+	// Flight is what the admin API shows of single requests; may be nil.
+	Flight admin.Flight
 	// WhatIf answers what limits would have done; may be nil.
 	WhatIf admin.WhatIfs
 	// Bans are what the admin API shows, makes and lifts; may be nil.

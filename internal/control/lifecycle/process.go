@@ -222,6 +222,9 @@ func (p *Process) newAdmin() sideServer {
 	if p.opt.Series != nil {
 		s.AddSeries(p.opt.Series)
 	}
+	if p.opt.Flight != nil {
+		s.AddFlight(p.opt.Flight)
+	}
 	if p.opt.WhatIf != nil {
 		s.AddWhatIf(p.opt.WhatIf)
 	}

@@ -32,6 +32,7 @@ import (
 	"sentinel/internal/observe/accesslog"
 	"sentinel/internal/observe/demand"
 	"sentinel/internal/observe/event"
+	"sentinel/internal/observe/flight"
 	"sentinel/internal/observe/metric"
 	"sentinel/internal/observe/series"
 )
@@ -128,11 +129,12 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	a.fleet = fleet.New(fleet.Options{Clock: clock, Events: events, Metrics: m.Store()})
 	a.fleet.Run()
 	defer a.fleet.Close()
+	recorder := flight.New(cells)
 	a.whatIf = newWhatIfs(clock, demand.New(cells))
 	a.staples = staple.New(staple.Options{Certificates: a.live.Certificates, Log: log})
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
+		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Flight: recorder, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
@@ -154,6 +156,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 		Inherited: inherited, Before: before, Binary: binary, Hanging: hanging(a.registry, clock),
 		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Series: hour, Bans: a.bans, WhatIf: a.whatIf, Certificates: a.certs,
 		KernelBans: a.kernel,
+		Flight:     flights{recorder, clock},
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

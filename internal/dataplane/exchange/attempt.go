@@ -16,7 +16,7 @@ import (
 // before it brought a byte is no try: the target had closed it while it lay idle.
 func (x *exchange) attempt() fault.Kind {
 	x.tries++
-	x.sentAt, x.headAt = x.at, 0
+	x.sentAt, x.headAt, x.phases.answer = x.at, 0, 0
 	if err := x.upstream.Pick(&x.choice, x.sentAt); err != nil {
 		return kindOf(err, fault.NoTarget)
 	}
@@ -46,6 +46,7 @@ func (x *exchange) exchangeOn(fresh bool) fault.Kind {
 	} else {
 		x.look()
 	}
+	x.phases.answer = x.at
 	conn.SetReadDeadline(x.responseDeadline())
 	if x.whole {
 		x.watch(conn, x.at)

@@ -24,6 +24,9 @@ func (x *exchange) finish() {
 	if x.p.opt.Talkers != nil {
 		x.p.opt.Talkers.note(x)
 	}
+	if x.notable(m, took) {
+		x.keep(m, took)
+	}
 	if x.p.opt.Log == nil || !x.p.opt.Log.Wants(x.status, x.fault) {
 		return
 	}

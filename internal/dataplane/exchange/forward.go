@@ -18,15 +18,18 @@ func (x *exchange) forward() fault.Kind {
 	own := x.route.Forward.Pick(x.splitKey())
 	x.upstream = own
 	x.setDeadline()
+	x.phases.content = x.at
 	if k := x.takeContent(); k != fault.None {
 		return k
 	}
+	x.phases.queue = x.at
 	x.mirrorRequest()
 	k := x.ask(own)
 	other := x.route.Fallback
 	switch {
 	case other == nil:
 	case x.mayFailOver(k) && other.Usable():
+		x.noteTry(k)
 		x.settle(k)
 		x.leave()
 		x.route.Metrics.FailedOver()
@@ -52,6 +55,9 @@ func (x *exchange) ask(u *upstream.Upstream) fault.Kind {
 	if k := x.enter(u); k != fault.None {
 		return k
 	}
+	if x.phases.retry == 0 {
+		x.phases.retry = x.at
+	}
 	u.Budget.Request(x.at)
 	x.choice = upstream.Choice{Key: x.affinity(&u.HashBy), Sticky: x.stickyTarget(u)}
 	for try := 1; ; try++ {
@@ -60,6 +66,7 @@ func (x *exchange) ask(u *upstream.Upstream) fault.Kind {
 		if !again {
 			return k
 		}
+		x.noteTry(k)
 		x.settle(k)
 		u.Metrics.Retried()
 		if gone := x.rest(pause); gone != fault.None {

@@ -20,6 +20,7 @@ import (
 	"sentinel/internal/dataplane/stream"
 	"sentinel/internal/observe/accesslog"
 	"sentinel/internal/observe/demand"
+	"sentinel/internal/observe/flight"
 )
 
 // Options are what a Proxy is made with.
@@ -32,6 +33,8 @@ type Options struct {
 	Log *accesslog.Log
 	// Talkers counts who and what has most of the requests; may be nil.
 	Talkers *Talkers
+	// Flight keeps records of requests that failed or were slow; may be nil.
+	Flight *flight.Recorder
 	// Demand remembers which requests came; may be nil.
 	Demand *demand.Record
 	// Bans are the clients that are kept out; may be nil.

@@ -20,6 +20,7 @@ import (
 	"sentinel/internal/dataplane/transport"
 	"sentinel/internal/dataplane/upstream"
 	"sentinel/internal/observe/accesslog"
+	"sentinel/internal/observe/flight"
 )
 
 // exchange is all that one request knows. It is pooled: what is of one request alone is
@@ -31,10 +32,11 @@ type exchange struct {
 	outgoing message.Outgoing // filled by outgoingHead
 	// interruptTries ends the waits of the tries in hand, for a client that has gone.
 	interruptTries func()
-	facts          challenge.Facts // filled by gatherFacts
-	local          message.Head    // of answers made here
-	entry          accesslog.Entry // cleared by finish
-	web            web             // cleared by restore
+	facts          challenge.Facts             // filled by gatherFacts
+	local          message.Head                // of answers made here
+	entry          accesslog.Entry             // cleared by finish
+	tried          [flight.TriesMax]flight.Try // the first of triedCount are those of the request
+	web            web                         // cleared by restore
 	// credentials are parsed before they are read.
 	credentials auth.Credentials
 	side        sideCall
@@ -79,21 +81,23 @@ type request struct {
 	identity
 	preflights bool // the request asks whether another one may be sent
 
-	upstream *upstream.Upstream
-	gate     *queue.Gate // a place among the requests in progress there is taken
-	choice   upstream.Choice
-	target   *upstream.Target
-	conn     *transport.Conn // lent for the try in hand
-	beside   *transport.Conn // lent for a second try beside it; nil for none
-	watched  bool            // the client's engine tells when it has gone
-	upload   *netio.Task     // sends content while the response is relayed; nil for none
-	pumped   atomic.Int64    // content that the upload has read
-	pumpedAt atomic.Int64    // when it last did, on the clock
-	tries    int
-	at       time.Duration // now: when the clock was last read
-	relayed  bool          // the response has been relayed to its end; at is when that was
-	sentAt   time.Duration // when the try in hand began
-	headAt   time.Duration // when its final response head was there; 0 before
+	upstream   *upstream.Upstream
+	gate       *queue.Gate // a place among the requests in progress there is taken
+	choice     upstream.Choice
+	target     *upstream.Target
+	conn       *transport.Conn // lent for the try in hand
+	beside     *transport.Conn // lent for a second try beside it; nil for none
+	watched    bool            // the client's engine tells when it has gone
+	upload     *netio.Task     // sends content while the response is relayed; nil for none
+	pumped     atomic.Int64    // content that the upload has read
+	pumpedAt   atomic.Int64    // when it last did, on the clock
+	tries      int
+	at         time.Duration // now: when the clock was last read
+	relayed    bool          // the response has been relayed to its end; at is when that was
+	sentAt     time.Duration // when the try in hand began
+	headAt     time.Duration // when its final response head was there; 0 before
+	phases     phases
+	triedCount int
 
 	status   int // answered; 0 while nothing is
 	fault    fault.Kind
@@ -182,7 +186,7 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 	x.p, x.s, x.req, x.w = p, p.current.Load(), r, w
 	x.ln = p.listener(x.s, r.Client)
 	x.trusted = len(x.s.Trusted) > 0 && trusted(x.s, r.Client.Addr.Addr())
-	x.look()
+	x.phases.admit = x.look()
 	if len(x.s.Vouched) > 0 {
 		x.disbelieve()
 	}

@@ -43,7 +43,7 @@ type Event struct {
 	Seq      uint64    `json:"seq"` // 1 for the first of the process, one more for each
 	Time     time.Time `json:"time"`
 	Kind     string    `json:"kind"`
-	Worse    bool      `json:"worse"` // for traffic it is a change for the worse
+	Worse    bool      `json:"worse"`    // for traffic it is a change for the worse
 	Severity Severity  `json:"severity"` // the log sets it by what has changed, where it is empty
 	Upstream string    `json:"upstream,omitempty"`
 	Target   string    `json:"target,omitempty"` // its address as configured

@@ -161,6 +161,9 @@ func (r *Registry) advance() {
 	if now <= old {
 		return
 	}
+	for _, route := range r.mu.routes {
+		route.judge()
+	}
 	for e := max(old+1, now-windowRing+1); e <= now; e++ {
 		for _, u := range r.mu.upstreams {
 			u.wipe(e)

@@ -19,8 +19,9 @@ type Route struct {
 	fallback atomic.Pointer[atomic.Uint64]                 // requests that went there; nil without one
 	mirrored atomic.Pointer[[mirrorOutcomes]atomic.Uint64] // nil where nothing is mirrored
 	policies atomic.Pointer[policyCounts]                  // nil without any
-	seeded   bool                                          // every fault has its zero series
-	usage                                                  // guarded by the registry's lock
+	slow     slowness
+	seeded   bool // every fault has its zero series
+	usage         // guarded by the registry's lock
 }
 
 // routeCell is one worker's share. Frequent codes have a slot of their own here, the
