@@ -1,6 +1,6 @@
 # The two commands of the README: make demo, make test.
 
-.PHONY: build demo test test-short fuzz lint format soak chaos flood websockets
+.PHONY: build demo test test-short fuzz lint format soak chaos flood websockets restarts packages
 build:
 	go build -o bin/ ./cmd/sentinel ./tools/demo-origin
 
@@ -49,5 +49,16 @@ flood:
 # As many WebSockets as the limit of open files allows, 10,000 at most, through 100 reloads.
 websockets:
 	SENTINEL_WEBSOCKETS=1 go test -count=1 -v -timeout 10m -run WebSockets ./test/system
+
+# Restarts and upgrades under 2,000 requests a second, so many of each, on a machine of their
+# own with a real systemd. Wants root.
+RESTARTS := 100
+restarts:
+	SENTINEL_RESTARTS=$(RESTARTS) SENTINEL_CONFORMANCE_REQUIRED=1 go test -count=1 -v -timeout 20m -run UnderLoad ./test/machine
+
+# The .deb and the .rpm of this architecture, into bin/packages.
+VERSION := $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//' | grep . || git show -s --date=format:%Y%m%d%H%M --format=0.0.0+%cd.%h)
+packages:
+	./tools/packages.sh "$(VERSION)" bin/packages
 
 include bench/bench.mk

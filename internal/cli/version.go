@@ -30,6 +30,9 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
+// release is the version of a package; the linker sets it.
+var release string
+
 // version is what the toolchain has recorded in this binary.
 func version() admin.Version {
 	v := admin.Version{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
@@ -39,6 +42,9 @@ func version() admin.Version {
 	}
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
 		v.Version = info.Main.Version
+	}
+	if release != "" {
+		v.Version = release
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {

@@ -30,6 +30,18 @@ func get(t *testing.T, m *machine.Machine, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
+// expectation is a line for a shell of the machine and what it shall print.
+type expectation struct{ line, want string }
+
+func expect(t *testing.T, m *machine.Machine, all []expectation) {
+	t.Helper()
+	for _, e := range all {
+		if got := strings.TrimSpace(m.Shell(e.line)); got != e.want {
+			t.Errorf("%s = %q, want %q", e.line, got, e.want)
+		}
+	}
+}
+
 func property(m *machine.Machine, name string) string {
 	return strings.TrimSpace(m.Run("systemctl", "show", "sentinel", "-P", name))
 }
@@ -42,7 +54,7 @@ func TestService(t *testing.T) {
 		t.Errorf("GET / = %d %q, want 200 hello", code, body)
 	}
 	pid := property(m, "MainPID")
-	for _, c := range []struct{ line, want string }{
+	expect(t, m, []expectation{
 		{"cat /var/run/sentinel.pid", pid},
 		{"pidof sentinel", pid},
 		{"stat -c %U /proc/" + pid, "sentinel"},
@@ -53,11 +65,7 @@ func TestService(t *testing.T) {
 		{"sentinel status --json | jq -r .state", "serving"},
 		{"cmp /etc/sentinel/config.kdl /etc/sentinel/config.kdl.backup && ls -d /var/lib/sentinel/config/000001", "/var/lib/sentinel/config/000001"},
 		{"systemctl --failed --no-legend", ""},
-	} {
-		if got := strings.TrimSpace(m.Shell(c.line)); got != c.want {
-			t.Errorf("%s = %q, want %q", c.line, got, c.want)
-		}
-	}
+	})
 	m.Run("systemctl", "stop", "sentinel")
 	if got := m.Shell("cat /var/run/sentinel.pid; ls /run/sentinel"); strings.Contains(got, pid) || strings.Contains(got, "admin.sock") {
 		t.Errorf("left after a stop: %s", got)
@@ -109,13 +117,9 @@ func TestHardening(t *testing.T) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 	status := "/proc/" + property(m, "MainPID") + "/status"
-	for _, c := range []struct{ line, want string }{
+	expect(t, m, []expectation{
 		{"grep NoNewPrivs " + status + " | cut -f2", "1"},
 		{"grep Seccomp: " + status + " | cut -f2", "2"},
 		{"nsenter -t " + property(m, "MainPID") + " -m touch /etc/sentinel/x /usr/x 2>&1 | grep -c 'Read-only'", "2"},
-	} {
-		if got := strings.TrimSpace(m.Shell(c.line)); got != c.want {
-			t.Errorf("%s = %q, want %q", c.line, got, c.want)
-		}
-	}
+	})
 }

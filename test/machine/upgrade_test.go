@@ -40,16 +40,12 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("socket after the upgrade = %s, want %s", got, inode)
 	}
 	next := property(m, "MainPID")
-	for _, c := range []struct{ line, want string }{
+	expect(t, m, []expectation{
 		{"cat /var/run/sentinel.pid", next},
 		{"sentinel status --json | jq .pid", next},
 		{"curl -s localhost:9090/metrics | grep ^sentinel_up", "sentinel_up 1"},
 		{"systemctl show sentinel -P NFileDescriptorStore", "2"},
-	} {
-		if got := strings.TrimSpace(m.Shell(c.line)); got != c.want {
-			t.Errorf("%s = %q, want %q", c.line, got, c.want)
-		}
-	}
+	})
 	m.Await("! test -e /proc/" + pid)
 	get(t, m, "http://127.0.0.1:8080/")
 }

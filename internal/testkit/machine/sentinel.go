@@ -6,7 +6,7 @@ import "path/filepath"
 const (
 	Program = "/usr/bin/sentinel"
 	Config  = "/etc/sentinel/config.kdl"
-	Unit    = "/lib/systemd/system/sentinel.service"
+	Unit    = "/usr/lib/systemd/system/sentinel.service"
 )
 
 // deploy is the folder of the units as seen from the folder of a test, two below the root of
@@ -25,7 +25,7 @@ func (m *Machine) InstallSentinel(binary, config string) {
 	for _, unit := range units {
 		m.Install(unit, filepath.Join(filepath.Dir(Unit), filepath.Base(unit)), 0o644)
 	}
-	m.Install(filepath.Join(deploy, "sysusers.conf"), "/usr/lib/sysusers.d/sentinel.conf", 0o644)
+	m.Install(filepath.Join(deploy, "package", "sysusers.conf"), "/usr/lib/sysusers.d/sentinel.conf", 0o644)
 	m.Run("systemd-sysusers", "sentinel.conf")
 	m.Write(Config, config, 0o644)
 	m.Run("ln", "-sfn", "/var/lib/sentinel/config.kdl.backup", Config+".backup")
