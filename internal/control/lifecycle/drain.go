@@ -40,6 +40,7 @@ func (p *Process) drain() {
 	p.registry.Close(ctx)
 	p.stopSides()
 	p.pid.remove()
+	p.mark.End()
 	p.log.Info("stopped", "uptime_seconds", int64(time.Since(p.started).Seconds()))
 }
 

@@ -13,6 +13,7 @@ import (
 	"sentinel/internal/control/admin"
 	"sentinel/internal/control/memory"
 	"sentinel/internal/dataplane/listen"
+	"sentinel/internal/observe/lastrun"
 )
 
 // Process is one running proxy.
@@ -43,6 +44,7 @@ type Process struct {
 	memoryLimit int64
 	probation   probation
 	alarm       *time.Timer // when something about the probation is due
+	mark        *lastrun.Mark // in the state folder
 
 	mu struct {
 		sync.Mutex
@@ -84,7 +86,9 @@ func (p *Process) Run(ctx context.Context) error {
 	memory.Tune(memory.Budget(0)) // until the configuration is read
 	if err := p.start(ctx); err != nil {
 		p.before.failed(err)
-		describe(err).log(p.log, "start failed")
+		d := describe(err)
+		d.log(p.log, "start failed")
+		p.noteFailedStart(d)
 		p.stopSides()
 		p.pid.remove()
 		return err
@@ -119,6 +123,7 @@ func (p *Process) start(ctx context.Context) error {
 	p.opt.Metrics.ConfigLoaded(time.Now(), 1)
 	p.probation = first.on
 	p.keep(next.loaded, order{cause: "start", copyOf: first.entry})
+	p.markRun(next.loaded)
 	p.tellStarted(next.loaded)
 	p.tellFirst(first)
 	return nil

@@ -203,6 +203,7 @@ func (p *Process) reloadSucceeded(q order, g *generation, began time.Time) admin
 	args := []any{"cause", q.cause, "generation", o.Generation, "took", time.Since(began).Round(time.Microsecond).String()}
 	p.log.Info("Configuration reload succeeded", append(append(args, byArgs(q.by)...), noteArgs(o.Notes)...)...)
 	p.conclude(q, g.loaded, was)
+	p.markRun(g.loaded)
 	return o
 }
 

@@ -30,6 +30,19 @@ func checksOf(cfg *schema.Config, security func(upstream string) *tls.Config) ma
 	return checks
 }
 
+// Checks returns how a target of each upstream is asked whether it is well. Where cfg has no
+// check of an upstream, that is a connection with a TLS handshake where it has TLS, and no
+// request.
+func Checks(cfg *schema.Config, security func(upstream string) *tls.Config) map[string]*probe.Check {
+	checks := checksOf(cfg, security)
+	for _, u := range cfg.Upstreams {
+		if checks[u.Name.V] == nil {
+			checks[u.Name.V] = &probe.Check{Kind: probe.TCP, TLS: security(u.Name.V)}
+		}
+	}
+	return checks
+}
+
 func checkOf(h *schema.HealthCheck) *probe.Check {
 	t := &h.Type
 	c := &probe.Check{

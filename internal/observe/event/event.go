@@ -25,6 +25,7 @@ const (
 	KindMemory   = "memory"   // memory is short to a stage, or less so
 	KindKeys     = "keys"     // the keys for tokens can't be fetched, or can again
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
+	KindProcess  = "process"  // the process runs again after an end that wasn't a good one
 	KindStore    = "store"    // the store that rate limits share is away, or answers again
 	KindAudit    = "audit"    // somebody was refused at the admin API, or the audit file takes no lines
 	// KindCertificate is a certificate that was issued or not, ends soon or has ended, or changed files of
@@ -35,7 +36,7 @@ const (
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindConfig, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident, KindAudit}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindConfig, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident, KindAudit, KindProcess}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.
