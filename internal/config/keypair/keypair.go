@@ -62,6 +62,10 @@ type Problem struct {
 	File string
 	// Message says what is wrong with it, Hint how to mend it.
 	Message, Hint string
+	// Err is why the file can't be read; nil where that isn't the problem.
+	Err error
+	// Mismatch reports that the key belongs to another certificate.
+	Mismatch bool
 }
 
 // Error implements error.
@@ -89,8 +93,10 @@ func Load(certFile, keyFile string) (*Pair, *Problem) {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, problem(keyFile, "look at both: openssl x509 -noout -pubkey -in CERT, openssl pkey -pubout -in KEY",
+		p := problem(keyFile, "look at both: openssl x509 -noout -pubkey -in CERT, openssl pkey -pubout -in KEY",
 			"it isn't the key of the certificate in %s: %s", certFile, strings.TrimPrefix(err.Error(), "tls: "))
+		p.Mismatch = true
+		return nil, p
 	}
 	return &Pair{Certificate: &pair, CertFile: certFile, KeyFile: keyFile}, nil
 }
@@ -133,7 +139,9 @@ func read(path string, bytesMax int64) ([]byte, *Problem) {
 		if errors.As(err, &at) {
 			err = at.Err
 		}
-		return problem(path, "check the path and its permissions", "it can't be read: %v", err)
+		p := problem(path, "check the path and its permissions", "it can't be read: %v", err)
+		p.Err = err
+		return p
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // to open a pipe may wait for ever
 		return nil, fail(errors.New("it is no regular file"))

@@ -43,7 +43,7 @@ type Process struct {
 	gate        *admin.Gate
 	memoryLimit int64
 	probation   probation
-	alarm       *time.Timer // when something about the probation is due
+	alarm       *time.Timer   // when something about the probation is due
 	mark        *lastrun.Mark // in the state folder
 
 	mu struct {
