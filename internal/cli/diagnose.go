@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"strconv"
 
 	"sentinel/internal/control/lifecycle"
@@ -72,10 +73,14 @@ was called in the wrong way.`,
 func (a *app) diagnosis() diagnose.Options {
 	o := diagnose.Options{ConfigFile: a.configFile(), AdminSocket: a.socketFlag, Prefix: "sentinel", Check: problemOf, Checks: lifecycle.Checks}
 	if o.ConfigFile != defaultConfig {
-		o.Flags = "--config " + shellQuote(o.ConfigFile)
+		path, err := filepath.Abs(o.ConfigFile)
+		if err != nil {
+			path = o.ConfigFile
+		}
+		o.Flags = "--config " + diagnose.Word(path)
 	}
 	if a.socketFlag != "" {
-		o.Flags = "--admin-socket " + shellQuote(a.socketFlag)
+		o.Flags = "--admin-socket " + diagnose.Word(a.socketFlag)
 	}
 	return o
 }

@@ -101,9 +101,16 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 func (a *app) report(err error) int {
 	var usage usageError
 	var config *lifecycle.ConfigError
+	var code exitCode
+	var own exitError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &own):
+		a.report(own.error)
+		return own.code
 	case errors.Is(err, errReported):
 		return exitProblem
 	case errors.As(err, &usage):

@@ -58,7 +58,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 	cmd.AddCommand(a.seeingCommands()...)
 	cmd.AddCommand(a.upgradeCommand())
 	cmd.AddCommand(a.auditCommand())
-	cmd.AddCommand(a.runbookCommand())
+	cmd.AddCommand(a.diagnoseCommand(), a.runbookCommand())
 	return cmd
 }
 

@@ -42,8 +42,8 @@ const (
 func sections() map[string]string {
 	return map[string]string{
 		crash: "process-crash", healthCheck: "health-check-failure", upstreams: "upstream-failure", errorRate: "high-error-rate",
-		memory: "memory-exhaustion", tlsIssues: "tls-and-certificate-issues", reload: "configuration-reload-failure",
-		attack: "attack-response", slow: "performance-degradation",
+		memory: "memory-exhaustion", tlsIssues: "tls-and-certificates", reload: "reload-failure",
+		attack: "attack", slow: "performance-degradation",
 	}
 }
 

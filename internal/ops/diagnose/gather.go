@@ -170,6 +170,7 @@ func reason(err error) string {
 // errorLinesMax is how many errors of the log are shown, logBytesMax how much is read of its end.
 const (
 	errorLinesMax = 5
+	errorBytesMax = 300
 	logBytesMax   = 256 << 10
 )
 
@@ -192,8 +193,11 @@ func (f *facts) readErrors(ctx context.Context) {
 		text = out
 	}
 	for line := range strings.Lines(text) {
+		if strings.Contains(line, "request failed, ") {
+			continue // they are counted
+		}
 		if strings.Contains(line, " ERROR ") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.Contains(line, `"level":"ERROR"`) {
-			f.errors = append(f.errors, strings.TrimSpace(line))
+			f.errors = append(f.errors, clip(strings.TrimSpace(line), errorBytesMax))
 		}
 	}
 	f.errors = f.errors[max(len(f.errors)-errorLinesMax, 0):]

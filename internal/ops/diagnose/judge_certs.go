@@ -87,11 +87,11 @@ func (f *facts) freshOnDisk(file string) bool {
 
 // renewal returns what to do about a certificate.
 func (f *facts) renewal(cert, key string) []Command {
-	out := []Command{{"look at it", "openssl x509 -noout -subject -issuer -dates -in " + word(cert)}}
+	out := []Command{{"look at it", "openssl x509 -noout -subject -issuer -dates -in " + Word(cert)}}
 	if key != "" {
 		out = append(out,
-			Command{"put the renewed one in its place", "install -m 644 NEW.crt " + word(cert) + " && install -m 600 NEW.key " + word(key)},
-			Command{"check it before it serves", f.opt.Prefix + " --validate --config " + word(f.opt.ConfigFile)})
+			Command{"put the renewed one in its place", "install -m 644 NEW.crt " + Word(cert) + " && install -m 600 NEW.key " + Word(key)},
+			Command{"check it before it serves", f.opt.Prefix + " --validate --config " + Word(f.opt.ConfigFile)})
 	}
 	if f.up() {
 		return append(out, Command{"load it", f.command("reload")}, Command{"see that it is in use", f.command("certs")})
@@ -110,11 +110,11 @@ func (f *facts) judgeFile(c *certificate) *Finding {
 	case c.mismatch:
 		r.Code, r.What = "certificate-key-mismatch", fmt.Sprintf("the key %s isn't that of the certificate %s (%s)", c.keyFile, c.file, where)
 		r.Evidence = []string{c.problem.Error()}
-		r.Commands = append([]Command{{"the key that the certificate is for", "openssl x509 -noout -pubkey -in " + word(c.file)}, {"the key in the file", "openssl pkey -pubout -in " + word(c.keyFile)}}, r.Commands[1:]...)
+		r.Commands = append([]Command{{"the key that the certificate is for", "openssl x509 -noout -pubkey -in " + Word(c.file)}, {"the key in the file", "openssl pkey -pubout -in " + Word(c.keyFile)}}, r.Commands[1:]...)
 	case c.missing:
 		r.Code, r.What = "certificate-missing", fmt.Sprintf("the file %s %s can't be read: %v", c.problem.File, where, c.problem.Err)
 		r.Evidence = []string{c.problem.Error() + "; " + c.problem.Hint}
-		r.Commands = append([]Command{{"what is there", "ls -la " + word(dirOf(c.problem.File))}}, r.Commands[1:]...)
+		r.Commands = append([]Command{{"what is there", "ls -la " + Word(dirOf(c.problem.File))}}, r.Commands[1:]...)
 	case c.problem != nil:
 		r.Code, r.What = "certificate-missing", fmt.Sprintf("the file %s %s can't be used: %s", c.problem.File, where, c.problem.Message)
 		r.Evidence = []string{c.problem.Error() + "; " + c.problem.Hint}

@@ -33,7 +33,7 @@ func judgeConfig(f *facts) []Finding {
 		r.Severity, r.What = SEV1, "sentinel can't start: "+strings.TrimPrefix(r.What, "the ")
 		r.Evidence = append(r.Evidence, f.deathEvidence()...)
 	}
-	r.Commands = append([]Command{{"all that is wrong with it", f.opt.Prefix + " --validate --config " + word(f.opt.ConfigFile)}}, f.restore()...)
+	r.Commands = append([]Command{{"all that is wrong with it", f.opt.Prefix + " --validate --config " + Word(f.opt.ConfigFile)}}, f.restore()...)
 	return []Finding{r}
 }
 
@@ -42,8 +42,8 @@ func (f *facts) restore() []Command {
 	path := f.opt.ConfigFile
 	var out []Command
 	if _, err := os.Stat(path + ".backup"); err == nil {
-		out = append(out, Command{"keep the broken one", "cp " + word(path) + " " + word(path+".broken")},
-			Command{"bring back the last one that served", "cp " + word(path+".backup") + " " + word(path)})
+		out = append(out, Command{"keep the broken one", "cp " + Word(path) + " " + Word(path+".broken")},
+			Command{"bring back the last one that served", "cp " + Word(path+".backup") + " " + Word(path)})
 	}
 	if f.up() {
 		return append(out, Command{"load what is on disk", f.command("reload")})
@@ -74,7 +74,7 @@ func judgeReload(f *facts) []Finding {
 			r.Evidence = append(r.Evidence, "the file on disk is valid now: it has only to be loaded")
 			r.Commands = []Command{{"load it", f.command("reload")}}
 		} else {
-			r.Commands = append([]Command{{"what is wrong", f.opt.Prefix + " --validate --config " + word(f.opt.ConfigFile)}}, f.restore()...)
+			r.Commands = append([]Command{{"what is wrong", f.opt.Prefix + " --validate --config " + Word(f.opt.ConfigFile)}}, f.restore()...)
 		}
 		return []Finding{r}
 	case len(f.conf.diff) > 0:
@@ -123,8 +123,8 @@ func judgeRegression(f *facts) []Finding {
 	found.Evidence = append(found.Evidence, first(changed, linesShown)...)
 	if dir != "" {
 		found.Commands = append(found.Commands,
-			Command{"keep what serves now", "cp " + word(f.opt.ConfigFile) + " " + word(f.opt.ConfigFile+".regressed")},
-			Command{"bring back the configuration before it", "cp -r " + word(dir+"/.") + " " + word(filepath.Dir(f.opt.ConfigFile))},
+			Command{"keep what serves now", "cp " + Word(f.opt.ConfigFile) + " " + Word(f.opt.ConfigFile+".regressed")},
+			Command{"bring back the configuration before it", "cp -r " + Word(dir+"/.") + " " + Word(filepath.Dir(f.opt.ConfigFile))},
 			Command{"make it serve", f.command("reload")})
 	}
 	found.Commands = append(found.Commands, Command{"see errors end", f.command("top faults --window 10s")})
@@ -213,7 +213,7 @@ func judgeDrained(f *facts) []Finding {
 		}
 		if u.Drained {
 			r.What = fmt.Sprintf("upstream %s takes nothing: somebody has drained it", u.Name)
-			r.Commands = append(r.Commands, Command{"let it take requests again", f.command("drain " + word(u.Name) + " --undo")})
+			r.Commands = append(r.Commands, Command{"let it take requests again", f.command("drain " + Word(u.Name) + " --undo")})
 		}
 		for _, t := range drained {
 			line := t.Address + " is " + t.State
@@ -222,7 +222,7 @@ func judgeDrained(f *facts) []Finding {
 			}
 			r.Evidence = append(r.Evidence, line)
 			if !u.Drained {
-				r.Commands = append(r.Commands, Command{"let it take requests again", f.command("drain " + word(u.Name+"/"+t.Address) + " --undo")})
+				r.Commands = append(r.Commands, Command{"let it take requests again", f.command("drain " + Word(u.Name+"/"+t.Address) + " --undo")})
 			}
 		}
 		for _, e := range f.running.events {
@@ -257,7 +257,7 @@ func judgeBans(f *facts) []Finding {
 		r := Finding{
 			Code: "ban-important", What: fmt.Sprintf("a ban keeps out %s: %s; it was hit %d times", b.Prefix, why, b.Hits),
 			Evidence: []string{fmt.Sprintf("banned by %s %s ago, reason %q", b.By, ago(f.now.Sub(b.Since)), b.Reason)},
-			Commands: []Command{{"lift it", f.command("unban " + word(b.Prefix))}, {"all bans", f.command("bans")}},
+			Commands: []Command{{"lift it", f.command("unban " + Word(b.Prefix))}, {"all bans", f.command("bans")}},
 			weight:   float64(b.Hits),
 		}
 		if i < len(f.running.bansLater) && f.running.bansLater[i].Prefix == b.Prefix {

@@ -41,7 +41,7 @@ func judgeDeath(f *facts) []Finding {
 			Commands: []Command{
 				f.startCommand("start it again"),
 				f.stays(),
-				{"keep what is known of the crash", "tar czf /tmp/sentinel-crash.tgz -C " + word(f.cfg.System.StateDir.V) + " ."},
+				{"keep what is known of the crash", "tar czf /tmp/sentinel-crash.tgz -C " + Word(f.cfg.System.StateDir.V) + " ."},
 			},
 		})
 	case end != nil && (end.How == lastrun.Killed || end.How == lastrun.Rebooted):
@@ -110,7 +110,7 @@ func judgePorts(f *facts) *Finding {
 		}
 		r.Evidence = append(r.Evidence, line)
 		if o.at != "" {
-			r.Evidence = append(r.Evidence, "  the address stands at "+o.at)
+			r.Evidence = append(r.Evidence, "the address stands at "+o.at)
 		}
 		if o.pid != 0 && !seen[o.pid] {
 			seen[o.pid] = true
@@ -126,7 +126,7 @@ func (f *facts) startCommand(why string) Command {
 	if f.unit != nil || f.opt.ConfigFile == defaultConfig {
 		return Command{why, "systemctl restart sentinel"}
 	}
-	return Command{why, f.opt.Prefix + " --config " + word(f.opt.ConfigFile)}
+	return Command{why, f.opt.Prefix + " --config " + Word(f.opt.ConfigFile)}
 }
 
 func (f *facts) stays() Command {
@@ -180,8 +180,10 @@ const traceLinesMax = 8
 func trace(end *lastrun.End) []string {
 	out := []string{"crash record of process " + strconv.Itoa(end.Run.PID) + ":"}
 	for line := range strings.Lines(end.Detail) {
-		if line = strings.TrimRight(line, "\n"); line != "" {
-			out = append(out, "  "+strings.ReplaceAll(line, "\t", "  "))
+		line = strings.TrimRight(line, "\n")
+		ours := strings.HasPrefix(line, "sentinel/") || strings.HasPrefix(line, "created by sentinel/")
+		if line != "" && (len(out) <= 2 || ours || strings.HasPrefix(line, "panic: ")) {
+			out = append(out, "  "+clip(strings.ReplaceAll(line, "\t", "  "), errorBytesMax))
 		}
 		if len(out) > traceLinesMax {
 			break
@@ -210,11 +212,11 @@ func judgePIDFile(f *facts) []Finding {
 	r := Finding{
 		Code: "pid-file-stale", What: "the pid file " + path + " " + who,
 		Evidence: []string{"kill -HUP $(cat " + path + ") doesn't reach sentinel"},
-		Commands: []Command{{"take it away", "rm " + word(path)}},
+		Commands: []Command{{"take it away", "rm " + Word(path)}},
 	}
 	if f.up() {
 		r.Evidence = append(r.Evidence, fmt.Sprintf("sentinel is process %d", p.PID))
-		r.Commands = []Command{{"name the process that runs", fmt.Sprintf("echo %d > %s", p.PID, word(path))}}
+		r.Commands = []Command{{"name the process that runs", fmt.Sprintf("echo %d > %s", p.PID, Word(path))}}
 	}
 	return []Finding{r}
 }

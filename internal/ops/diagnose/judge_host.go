@@ -20,8 +20,8 @@ func judgeDisks(f *facts) []Finding {
 				Code: "disk-full", What: fmt.Sprintf("the file system of the %s %s is full", d.what, d.path),
 				Evidence: []string{fmt.Sprintf("%d KiB of %d MiB are free, and %d of %d files", d.free>>10, d.size>>20, d.filesFree, d.filesSize)},
 				Commands: []Command{
-					{"what is full", "df -h " + word(d.path) + "; df -i " + word(d.path)},
-					{"what takes the room", "du -xah " + word(d.path) + " | sort -h | tail -20"},
+					{"what is full", "df -h " + Word(d.path) + "; df -i " + Word(d.path)},
+					{"what takes the room", "du -xah " + Word(d.path) + " | sort -h | tail -20"},
 				},
 			}
 			if d.what != "state folder" && d.what != "pid file's folder" {
@@ -35,13 +35,13 @@ func judgeDisks(f *facts) []Finding {
 			out = append(out, Finding{
 				Code: "state-read-only", What: "the state folder " + d.path + " is on a file system that is mounted read-only",
 				Evidence: []string{"bans, drains of the next run and the history of configurations can't be kept"},
-				Commands: []Command{{"why the kernel has made it so", "dmesg | grep -i -e remount -e 'i/o error' | tail"}, {"make it writable again", "mount -o remount,rw " + word(d.path)}},
+				Commands: []Command{{"why the kernel has made it so", "dmesg | grep -i -e remount -e 'i/o error' | tail"}, {"make it writable again", "mount -o remount,rw " + Word(d.path)}},
 			})
 		case d.what == "state folder" && d.denied && !f.process.NotOurs && f.up():
 			out = append(out, Finding{
 				Code: "state-read-only", What: "the state folder " + d.path + " can't be written by the user that runs sentinel",
 				Evidence: []string{"bans and the history of configurations can't be kept"},
-				Commands: []Command{{"who may write it", "ls -ld " + word(d.path)}},
+				Commands: []Command{{"who may write it", "ls -ld " + Word(d.path)}},
 			})
 		}
 	}
@@ -86,7 +86,7 @@ func (f *facts) connectionsText() string {
 }
 
 // The words of the stages of memory.
-func stageWord(stage int) string { return [...]string{"ample", "lean", "tight", "short"}[stage&3] }
+func stageName(stage int) string { return [...]string{"ample", "lean", "tight", "short"}[stage&3] }
 
 func judgeMemory(f *facts) []Finding {
 	stage := int(f.after.series["sentinel_memory_stage"])
@@ -97,7 +97,7 @@ func judgeMemory(f *facts) []Finding {
 	rss, budget := f.after.series["process_resident_memory_bytes"], f.after.series["sentinel_memory_budget_bytes"]
 	r := Finding{
 		Code: "memory-shedding", Severity: [...]Severity{SEV4, SEV4, SEV3, SEV2}[stage&3],
-		What:     fmt.Sprintf("memory is %s: %.0f of %.0f MiB", stageWord(stage), rss/(1<<20), budget/(1<<20)),
+		What:     fmt.Sprintf("memory is %s: %.0f of %.0f MiB", stageName(stage), rss/(1<<20), budget/(1<<20)),
 		Evidence: []string{f.connectionsText()},
 	}
 	if n > 0 {
@@ -121,7 +121,7 @@ func (f *facts) lowerConnections() []Command {
 	if limit == 0 {
 		limit = 5000
 	}
-	path := word(f.opt.ConfigFile)
+	path := Word(f.opt.ConfigFile)
 	return []Command{
 		{"allow half the connections", fmt.Sprintf(`printf 'limits { max-connections %d; max-connections-per-client %d; }\n' | cat - %s > %s.new && mv %s.new %s`, limit, max(limit/100, 10), path, path, path, path)},
 		{"make that serve", f.command("reload")},

@@ -50,10 +50,10 @@ func judgeConnections(f *facts) []Finding {
 	}
 	if c, k := f.topPeer(); k > 0 {
 		r.Evidence = append(r.Evidence, fmt.Sprintf("most connections has %s: %d", c, k))
-		r.Commands = append(r.Commands, Command{"if it shouldn't have them, keep it out for a while (undo: unban)", f.command("ban " + word(c) + " --for 30m --reason 'too many connections'")})
+		r.Commands = append(r.Commands, Command{"if it shouldn't have them, keep it out for a while (undo: unban)", f.command("ban " + Word(c) + " --for 30m --reason 'too many connections'")})
 	}
 	r.Commands = append([]Command{{"who has most", f.command("top clients")}}, r.Commands...)
-	path := word(f.opt.ConfigFile)
+	path := Word(f.opt.ConfigFile)
 	if s.Limit > 0 {
 		r.Commands = append(r.Commands, Command{"if they are wanted and memory allows, raise max-connections in", "${EDITOR:-vi} " + path}, Command{"make that serve", f.command("reload")})
 	}
@@ -86,7 +86,7 @@ func judgeQueues(f *facts) []Finding {
 	}
 	r.Evidence = append(r.Evidence, f.latencyText(ups)...)
 	for _, u := range ups {
-		r.Commands = append(r.Commands, Command{"how its targets do", f.command("upstreams " + word(u))})
+		r.Commands = append(r.Commands, Command{"how its targets do", f.command("upstreams " + Word(u))})
 	}
 	r.Commands = append(r.Commands, Command{"who sends", f.command("top clients")}, Command{"how much it may have at once", f.command("config show") + " | grep -n -A8 -e connection-pool -e queue"})
 	return []Finding{r}
@@ -123,7 +123,7 @@ func judgeLimits(f *facts) []Finding {
 		if k > 0 {
 			r.What = fmt.Sprintf("one client, %s with %d connections, reaches max-connections-per-client", c, k)
 			r.Evidence = append(r.Evidence, fmt.Sprintf("%d of its connections were refused in the last minute", n))
-			r.Commands = append(r.Commands, Command{"if it is no friend, keep it out for a while (undo: unban)", f.command("ban " + word(c) + " --for 30m --reason 'too many connections'")})
+			r.Commands = append(r.Commands, Command{"if it is no friend, keep it out for a while (undo: unban)", f.command("ban " + Word(c) + " --for 30m --reason 'too many connections'")})
 		}
 		out = append(out, r)
 	}
@@ -199,7 +199,7 @@ func judgeSlowClients(f *facts) []Finding {
 	}
 	if c, part := frequent(f.running.minute); c.Key != "" && part > 0.3 {
 		r.Evidence = append(r.Evidence, fmt.Sprintf("%q has %s of the requests", c.Key, percent(part)))
-		r.Commands = append(r.Commands, Command{"keep it out for a while (undo: unban)", f.command("ban " + word(c.Key) + " --for 30m --reason 'slow requests'")})
+		r.Commands = append(r.Commands, Command{"keep it out for a while (undo: unban)", f.command("ban " + Word(c.Key) + " --for 30m --reason 'slow requests'")})
 	}
 	r.Commands = append(r.Commands, f.lowerConnections()...)
 	return []Finding{r}
@@ -245,7 +245,7 @@ func judgeAttack(f *facts) []Finding {
 		Code: "attack-one-client", What: fmt.Sprintf("one client, %s, sends %s of all requests and runs into limits", c.Key, percent(part)),
 		Evidence: append([]string{fmt.Sprintf("%d of %d requests of the last minute; the next one has %d", c.Count, t.requests, t.clients[1].Count)}, evidence...),
 		Commands: []Command{
-			{"keep it out for half an hour (undo: unban)", f.command("ban " + word(c.Key) + " --for 30m --reason flood")},
+			{"keep it out for half an hour (undo: unban)", f.command("ban " + Word(c.Key) + " --for 30m --reason flood")},
 			{"see what it asks for", f.command("top paths")},
 			{"see that it ends", f.command("top clients --window 10s")},
 		},

@@ -192,9 +192,9 @@ func judgeApplications(f *facts) []Finding {
 		weight:   n,
 	}
 	for _, u := range ups {
-		r.Commands = append(r.Commands, Command{"which of its targets", f.command("upstreams " + word(u))})
+		r.Commands = append(r.Commands, Command{"which of its targets", f.command("upstreams " + Word(u))})
 	}
-	r.Commands = append(r.Commands, Command{"ask it by hand", "curl -sv -m 5 http://" + word(f.anyTarget(ups[0])) + "/"})
+	r.Commands = append(r.Commands, Command{"ask it by hand", "curl -sv -m 5 http://" + Word(f.anyTarget(ups[0])) + "/"})
 	return []Finding{r}
 }
 

@@ -224,27 +224,27 @@ func (f *facts) upstreamCommands(upstream, code string, group []trouble) []Comma
 	host, port, err := net.SplitHostPort(address)
 	out := []Command{}
 	if f.running.err == nil {
-		out = append(out, Command{"all that is known of its targets", f.command("upstreams " + word(upstream))})
+		out = append(out, Command{"all that is known of its targets", f.command("upstreams " + Word(upstream))})
 	}
 	if err == nil {
 		switch code {
 		case "upstream-dns":
-			out = append(out, Command{"ask the name server", "dig +short " + word(host)}, Command{"which name servers there are", "cat /etc/resolv.conf"})
+			out = append(out, Command{"ask the name server", "dig +short " + Word(host)}, Command{"which name servers there are", "cat /etc/resolv.conf"})
 		case "upstream-tls-expired", "upstream-tls-authority", "upstream-tls-name", "upstream-tls":
-			out = append(out, Command{"see the certificate that it shows", "openssl s_client -connect " + word(address) + " -servername " + word(f.serverName(upstream, host)) + " </dev/null"})
+			out = append(out, Command{"see the certificate that it shows", "openssl s_client -connect " + Word(address) + " -servername " + Word(f.serverName(upstream, host)) + " </dev/null"})
 		case "upstream-refused", "upstream-timeout", "upstream-unreachable":
-			out = append(out, Command{"try it from this machine", "nc -zv -w 3 " + word(host) + " " + port})
+			out = append(out, Command{"try it from this machine", "nc -zv -w 3 " + Word(host) + " " + port})
 			if code != "upstream-refused" {
-				out = append(out, Command{"see where packets end", "traceroute -n " + word(host)})
+				out = append(out, Command{"see where packets end", "traceroute -n " + Word(host)})
 			}
 		default:
-			out = append(out, Command{"ask it by hand", "curl -sv -m 5 -o /dev/null http://" + word(address) + "/"})
+			out = append(out, Command{"ask it by hand", "curl -sv -m 5 -o /dev/null http://" + Word(address) + "/"})
 		}
 	}
 	if usable, _ := f.usable(upstream); usable && f.running.err == nil && f.targetCount(upstream) > len(group) {
 		for _, x := range group[:min(len(group), 3)] {
 			if err == nil {
-				out = append(out, Command{"keep requests away from it (undo: the same with --undo)", f.command("drain " + word(upstream+"/"+x.address) + " --reason " + word(words(code)))})
+				out = append(out, Command{"keep requests away from it (undo: the same with --undo)", f.command("drain " + Word(upstream+"/"+x.address) + " --reason " + Word(words(code)))})
 			}
 		}
 	}
@@ -341,8 +341,8 @@ func judgeBreakers(f *facts) []Finding {
 			r.Evidence = append(r.Evidence, fmt.Sprintf("%d requests of the last minute were answered 503 for it", n))
 		}
 		r.Commands = []Command{
-			{"why, by target", f.command("upstreams " + word(u.Name))},
-			{"what changed before", f.command("events --since 15m --upstream " + word(u.Name))},
+			{"why, by target", f.command("upstreams " + Word(u.Name))},
+			{"what changed before", f.command("events --since 15m --upstream " + Word(u.Name))},
 			{"it closes by itself after successes; follow that", f.command("events --follow --kind breaker")},
 		}
 		out = append(out, r)

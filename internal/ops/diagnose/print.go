@@ -38,6 +38,10 @@ func (p *printer) causes(found []Finding) {
 		fmt.Fprintf(p, "\n%s%s%s\n", left, strings.Repeat(" ", max(width-len(left)-len(right), 1)), right)
 		p.wrap("   ", "   ", f.What)
 		for _, line := range f.Evidence {
+			if text, more := strings.CutPrefix(line, "  "); more {
+				p.wrap("     ", "     ", text)
+				continue
+			}
 			p.wrap("   - ", "     ", line)
 		}
 		if len(f.Because) > 0 {

@@ -17,8 +17,8 @@ func clip(s string, bytesMax int) string {
 	return strings.ToValidUTF8(s[:bytesMax], "") + "..."
 }
 
-// word returns s as one word of a shell (POSIX.1-2017, XCU 2.2).
-func word(s string) string {
+// Word returns s as one word of a shell (POSIX.1-2017, XCU 2.2).
+func Word(s string) string {
 	odd := func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/.:_-@%+=", r))
 	}
