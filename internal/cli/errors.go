@@ -15,7 +15,7 @@ import (
 
 // seeingCommands are those that say what happens to requests.
 func (a *app) seeingCommands() []*cobra.Command {
-	return []*cobra.Command{a.errorsCommand(), a.slowCommand(), a.explainCommand()}
+	return []*cobra.Command{a.errorsCommand(), a.slowCommand(), a.explainCommand(), a.whyCommand()}
 }
 
 func (a *app) errorsCommand() *cobra.Command {
