@@ -75,13 +75,21 @@ func TestSeries(t *testing.T) {
 
 // The commands say it for people.
 func TestErrorsAndStatusSince(t *testing.T) {
-	p := start(t, "", troubled(t, origin.Start(t, origin.OK(2))))
+	o := origin.Start(t, origin.Answer(func(r origin.Request) string {
+		if r.Target == "/ok/broken" {
+			return origin.Response(r, 503, "")
+		}
+		return origin.Response(r, 200, "")
+	}))
+	p := start(t, "", troubled(t, o))
 	p.do("GET", "/ok")
 	for range 3 {
 		p.do("GET", "/dead")
 	}
 	p.do("GET", "/none")
-	want(t, "errors", p.sentinel("errors"), "of 5 requests were answered with 5xx", "upstream_refused", "dead", "new", "sentinel why upstream_refused", "next:")
+	p.do("GET", "/ok/broken")
+	want(t, "errors", p.sentinel("errors"), "4 of 6 requests were answered with 5xx", "upstream_refused", "dead", "gone", "new", "answered 503", o.Addr(),
+		"sentinel why upstream_refused", "nc -zv -w 3 127.0.0.1")
 	want(t, "errors --all", p.sentinel("errors", "--all"), "no_route")
 	want(t, "errors --json", p.sentinel("errors", "--json"), `"fault": "upstream_refused"`)
 	want(t, "status --since", p.sentinel("status", "--since", "15m"), "fine", "dead", "gone", "3 (100.0%)", "connections", "memory", "no change of state")

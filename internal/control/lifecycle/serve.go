@@ -129,12 +129,12 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	a.fleet = fleet.New(fleet.Options{Clock: clock, Events: events, Metrics: m.Store()})
 	a.fleet.Run()
 	defer a.fleet.Close()
-	recorder := flight.New(cells)
+	recorder, causes := flight.New(cells), series.NewCauses()
 	a.whatIf = newWhatIfs(clock, demand.New(cells))
 	a.staples = staple.New(staple.Options{Certificates: a.live.Certificates, Log: log})
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Flight: recorder, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
+		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Flight: recorder, Causes: causes, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
@@ -142,7 +142,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	inherited := inherit(before.id(), log)
 	a.registry = listen.NewRegistry(a.listenOptions(clock, log, inherited, before != nil))
 	a.bans.registry.Store(a.registry)
-	hour := series.New(series.Options{Read: m.Read, Resident: memory.Resident}, time.Now())
+	hour := series.New(series.Options{Read: m.Read, Resident: memory.Resident, Causes: causes, Now: clock.Now, Time: clock.Time}, time.Now())
 	a.whatIf.registry, a.whatIf.proxy = a.registry, a.Proxy
 	guard := memory.NewGuard(a.memoryChanged)
 	var p *Process

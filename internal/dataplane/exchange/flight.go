@@ -7,6 +7,7 @@ import (
 	"sentinel/internal/dataplane/message"
 	"sentinel/internal/observe/flight"
 	"sentinel/internal/observe/metric"
+	"sentinel/internal/observe/series"
 )
 
 // phases are when parts of an exchange began, by readings of the clock that are made anyway;
@@ -30,19 +31,45 @@ func (x *exchange) keep(m *metric.Route, took time.Duration) {
 	if f == nil {
 		return
 	}
-	class := flight.Failed
-	switch {
-	case x.fault != fault.None && x.fault.Side() == fault.SideClient:
-		class = flight.Refused
-	case x.fault != fault.None || x.status >= 500:
-	case x.status == 101 || !m.Slow(took): // a tunnel lasts as long as its client likes
+	class := x.class()
+	if class == flight.Failed {
+		x.noteCause()
+	}
+	if class == flight.Slow && (x.status == 101 || !m.Slow(took)) { // a tunnel lasts as long as its client likes
 		return
-	default:
-		class = flight.Slow
 	}
 	var q flight.Request
 	x.account(&q)
 	f.Note(x.req.Client.Cell, class, &q)
+}
+
+// class says why the exchange would be kept.
+func (x *exchange) class() flight.Class {
+	switch {
+	case x.fault != fault.None && x.fault.Side() == fault.SideClient:
+		return flight.Refused
+	case x.fault != fault.None || x.status >= 500:
+		return flight.Failed
+	}
+	return flight.Slow
+}
+
+// noteCause counts the failure of the exchange.
+func (x *exchange) noteCause() {
+	if x.p.opt.Causes == nil {
+		return
+	}
+	c := series.Cause{Route: metric.RouteNone, Fault: x.fault, Status: x.status}
+	if x.route != nil {
+		c.Route = x.route.Name
+	}
+	if x.upstream != nil {
+		c.Upstream = x.upstream.Name
+	}
+	if x.target != nil {
+		c.Target = x.target.Address
+	}
+	x.p.opt.Causes.Note(&c, x.at)
 }
 
 // account fills q.
@@ -77,13 +104,18 @@ func (x *exchange) account(q *flight.Request) {
 // noteTry remembers a try that another one follows; k is what it failed with, None where its
 // response is not wanted.
 func (x *exchange) noteTry(k fault.Kind) {
-	if x.triedCount == len(x.tried) || x.choice.Target == nil {
+	if x.choice.Target == nil {
 		return
 	}
 	t := flight.Try{Upstream: x.upstream.Name, Target: x.choice.Target.Address, Began: x.sentAt, Took: x.at - x.sentAt, Fault: k}
 	if k == fault.None && x.conn != nil {
 		t.Status = x.conn.Head.Status
 	}
-	x.tried[x.triedCount] = t
-	x.triedCount++
+	if x.p.opt.Causes != nil {
+		x.p.opt.Causes.Note(&series.Cause{Route: x.route.Name, Upstream: t.Upstream, Target: t.Target, Fault: k, Status: t.Status, Retried: true}, x.at)
+	}
+	if x.triedCount < len(x.tried) {
+		x.tried[x.triedCount] = t
+		x.triedCount++
+	}
 }

@@ -21,6 +21,7 @@ import (
 	"sentinel/internal/observe/accesslog"
 	"sentinel/internal/observe/demand"
 	"sentinel/internal/observe/flight"
+	"sentinel/internal/observe/series"
 )
 
 // Options are what a Proxy is made with.
@@ -35,6 +36,8 @@ type Options struct {
 	Talkers *Talkers
 	// Flight keeps records of requests that failed or were slow; may be nil.
 	Flight *flight.Recorder
+	// Causes counts requests that fail by where and how; may be nil.
+	Causes *series.Causes
 	// Demand remembers which requests came; may be nil.
 	Demand *demand.Record
 	// Bans are the clients that are kept out; may be nil.

@@ -42,8 +42,8 @@ type exchange struct {
 	side        sideCall
 	buffer      struct {
 		path, rewritten, sent, out, body, location, content, client, host, identity, user, introduction []byte
-		id                                                                                [32]byte
-		websocketKey                                                                      [websocketKeyBytes]byte
+		id                                                                                              [32]byte
+		websocketKey                                                                                    [websocketKeyBytes]byte
 	}
 }
 

@@ -3,6 +3,7 @@ package series
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -24,8 +25,8 @@ const (
 	UpstreamsMax = 100
 	FaultsMax    = 500
 
-	// BytesMax is what all rings take together at most, 10 MB; usually there are few.
-	BytesMax = (RoutesMax+UpstreamsMax)*int(unsafe.Sizeof(track{})) + FaultsMax*int(unsafe.Sizeof(tally{})) + Kept*int(unsafe.Sizeof(Moment{}))
+	// BytesMax is what all rings take together at most, 11 MB; usually there are few.
+	BytesMax = (RoutesMax+UpstreamsMax)*int(unsafe.Sizeof(track{})) + (FaultsMax+CausesMax)*int(unsafe.Sizeof(tally{})) + Kept*int(unsafe.Sizeof(Moment{}))
 )
 
 // Options are what a Recorder reads.
@@ -34,6 +35,12 @@ type Options struct {
 	Read func() metric.Reading
 	// Resident returns the resident memory of the process in bytes; nil for unknown.
 	Resident func() int64
+	// Causes are counted by who sees requests fail; nil for none.
+	Causes *Causes
+	// Clock is the clock of the causes: its present reading, and the time of day of one. Nil
+	// without causes.
+	Now  func() time.Duration
+	Time func(time.Duration) time.Time
 }
 
 // Recorder keeps the series. Its methods are safe for concurrent use.
@@ -50,6 +57,7 @@ type Recorder struct {
 		routes    map[string]*track
 		upstreams map[string]*track
 		faults    map[faultKey]*tally
+		causes    map[Cause]*tally
 		leftOut   map[string]bool
 	}
 }
@@ -94,6 +102,7 @@ func New(o Options, now time.Time) *Recorder {
 	r.mu.began = now
 	r.mu.routes, r.mu.upstreams = map[string]*track{}, map[string]*track{}
 	r.mu.faults, r.mu.leftOut = map[faultKey]*tally{}, map[string]bool{}
+	r.mu.causes = map[Cause]*tally{}
 	return r
 }
 
@@ -113,7 +122,7 @@ func (r *Recorder) Run(ctx context.Context) {
 
 // Sample takes one sample, which ends the step that the last one began.
 func (r *Recorder) Sample(now time.Time) {
-	in := r.opt.Read()
+	in, causes := r.opt.Read(), r.causes()
 	resident := r.resident()
 	sortReading(&in)
 	r.mu.Lock()
@@ -126,15 +135,27 @@ func (r *Recorder) Sample(now time.Time) {
 		route := &in.Routes[i]
 		r.trackLocked(r.mu.routes, RoutesMax, route.Name, readingOfRoute(route))
 		for _, f := range route.Faults {
-			r.tallyLocked(faultKey{route.Name, f.Kind}, f.Count, now)
+			tallyLocked(r, r.mu.faults, FaultsMax, faultKey{route.Name, f.Kind}, f.Count, now)
 		}
 	}
 	for i := range in.Upstreams {
 		u := &in.Upstreams[i]
 		r.trackLocked(r.mu.upstreams, UpstreamsMax, u.Name, readingOfUpstream(u))
 	}
+	for cause, c := range causes {
+		tallyLocked(r, r.mu.causes, CausesMax, cause, c.count, now)
+	}
 	r.closeLocked()
 	r.mu.taken++
+}
+
+// causes returns the failures by cause, and has those forgotten that are older than what is
+// kept.
+func (r *Recorder) causes() map[Cause]causeReading {
+	if r.opt.Causes == nil {
+		return nil
+	}
+	return r.opt.Causes.read(r.opt.Now() - Kept*Step)
 }
 
 func (r *Recorder) resident() int64 {
@@ -213,15 +234,16 @@ func (t *track) growth(now *reading) point {
 	return p
 }
 
-func (r *Recorder) tallyLocked(key faultKey, count uint64, now time.Time) {
-	t := r.mu.faults[key]
+// tallyLocked writes down by how much a count has grown.
+func tallyLocked[K comparable](r *Recorder, tallies map[K]*tally, limit int, key K, count uint64, now time.Time) {
+	t := tallies[key]
 	if t == nil {
-		if len(r.mu.faults) >= FaultsMax {
-			r.mu.leftOut[key.route+" "+key.kind.String()] = true
+		if len(tallies) >= limit {
+			r.mu.leftOut[fmt.Sprint(key)] = true
 			return
 		}
 		t = new(tally)
-		r.mu.faults[key] = t
+		tallies[key] = t
 	}
 	n := growth32(t.last, count)
 	t.counts[r.mu.taken%Kept] = n
@@ -247,12 +269,17 @@ func (r *Recorder) closeLocked() {
 			}
 		}
 	}
-	for key, t := range r.mu.faults {
-		switch gone := r.mu.taken - t.live; {
+	closeTallies(r.mu.faults, r.mu.taken)
+	closeTallies(r.mu.causes, r.mu.taken)
+}
+
+func closeTallies[K comparable](tallies map[K]*tally, taken int) {
+	for key, t := range tallies {
+		switch gone := taken - t.live; {
 		case gone >= Kept:
-			delete(r.mu.faults, key)
+			delete(tallies, key)
 		case gone > 0:
-			t.counts[r.mu.taken%Kept] = 0
+			t.counts[taken%Kept] = 0
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,5 +195,77 @@ func BenchmarkSample(b *testing.B) {
 	}
 	for i := 0; b.Loop(); i++ {
 		r.Sample(noon.Add(time.Duration(i) * Step))
+	}
+}
+
+// Failures are told apart by where, with whom and how.
+func TestErrors(t *testing.T) {
+	m := metric.New(metric.Options{Cells: 1})
+	causes, clock := NewCauses(), time.Duration(0)
+	r := New(Options{Read: m.Read, Causes: causes, Now: func() time.Duration { return clock }, Time: func(d time.Duration) time.Time { return noon.Add(d) }}, noon)
+	a := Cause{Route: "a", Upstream: "u", Target: "10.0.0.1:80", Fault: fault.UpstreamRefused, Status: 502}
+	b := Cause{Route: "a", Upstream: "u", Target: "10.0.0.2:80", Status: 500}
+	for i := range 60 {
+		clock = time.Duration(i) * Step
+		causes.Note(&a, clock)
+		if i >= 40 {
+			causes.Note(&b, clock)
+			causes.Note(&b, clock)
+		}
+		r.Sample(noon.Add(clock + Step))
+	}
+	clock += Step
+	causes.Note(&a, clock)
+	w := r.Since(Query{Window: 5 * time.Minute, Merge: 60}, noon.Add(clock+time.Second))
+	want := []Error{
+		{Route: "a", Upstream: "u", Target: "10.0.0.2:80", Status: 500, Now: 40, First: noon.Add(40 * Step), Last: noon.Add(59 * Step), Points: []uint64{40}},
+		{Route: "a", Upstream: "u", Target: "10.0.0.1:80", Fault: "upstream_refused", Status: 502, Now: 31, Before: 30, First: noon, Last: noon.Add(60 * Step), Points: []uint64{31}},
+	}
+	if !reflect.DeepEqual(w.Errors, want) {
+		t.Errorf("Errors = %+v, want %+v", w.Errors, want)
+	}
+	for i := range Kept + 2 {
+		clock += Step
+		r.Sample(noon.Add(clock + time.Duration(i)))
+	}
+	if n, kept := len(r.mu.causes), causes.used.Load(); n > 2 || kept != 0 {
+		t.Errorf("an hour later %d causes and %d rings are left, want none", kept, n)
+	}
+}
+
+// However many ways there are to fail, those that are told apart are bounded, and all are
+// counted. Noting one that is known takes no memory.
+func TestCausesAreBounded(t *testing.T) {
+	c := NewCauses()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := range 4000 {
+				c.Note(&Cause{Route: fmt.Sprint(i)}, time.Second)
+			}
+		})
+	}
+	all.Wait()
+	var counted uint64
+	list := c.read(0)
+	for _, r := range list {
+		counted += r.count
+	}
+	if len(list) > CausesMax || len(list) < CausesMax*3/4 || counted+c.LeftOut() != 16000 {
+		t.Errorf("there are %d causes with %d failures and %d left out, want about %d and 16000 in all", len(list), counted, c.LeftOut(), CausesMax)
+	}
+	for cause := range list {
+		if n := testing.AllocsPerRun(100, func() { c.Note(&cause, time.Minute) }); n != 0 {
+			t.Errorf("Note allocates %v times", n)
+		}
+		break
+	}
+}
+
+func BenchmarkNote(b *testing.B) {
+	c := NewCauses()
+	cause := Cause{Route: "api", Upstream: "backend", Target: "10.0.0.1:8080", Fault: fault.UpstreamRefused, Status: 502}
+	for b.Loop() {
+		c.Note(&cause, time.Second)
 	}
 }

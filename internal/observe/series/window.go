@@ -23,6 +23,7 @@ type Window struct {
 	Routes    []Series `json:"routes"`
 	Upstreams []Series `json:"upstreams"`
 	Faults    []Fault  `json:"faults"`
+	Errors    []Error  `json:"errors"`
 	LeftOut   int      `json:"left_out,omitempty"` // series that found no room
 }
 
@@ -82,6 +83,23 @@ type Fault struct {
 	Kind   fault.Kind `json:"-"`
 }
 
+// Error is how often requests, or tries of them, failed in one way. What clients did wrong isn't
+// among them.
+type Error struct {
+	Route    string `json:"route"`
+	Upstream string `json:"upstream,omitempty"`
+	Target   string `json:"target,omitempty"`
+	Fault    string `json:"fault,omitempty"` // its label; empty where the upstream answered with Status itself
+	Status   int    `json:"status,omitempty"`
+	// Retried says that these are tries, and that each was followed by another one.
+	Retried bool      `json:"retried,omitempty"`
+	Now     uint64    `json:"now"`
+	Before  uint64    `json:"before"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Points  []uint64  `json:"points,omitempty"`
+}
+
 // Query asks for a Window.
 type Query struct {
 	// Window is how far back it goes; what is kept bounds it.
@@ -92,7 +110,7 @@ type Query struct {
 
 // Since answers q. The step in hand is in it as far as it has come.
 func (r *Recorder) Since(q Query, now time.Time) Window {
-	in := r.opt.Read()
+	in, causes := r.opt.Read(), r.causes()
 	resident := r.resident()
 	sortReading(&in)
 	r.mu.Lock()
@@ -101,13 +119,14 @@ func (r *Recorder) Since(q Query, now time.Time) Window {
 	s.begin = s.first(now.Add(-q.Window))
 	s.before = s.first(now.Add(-2 * q.Window))
 	w := Window{
-		To: now, LeftOut: len(r.mu.leftOut), Moments: []Moment{}, Routes: []Series{}, Upstreams: []Series{}, Faults: []Fault{},
+		To: now, LeftOut: len(r.mu.leftOut), Moments: []Moment{}, Routes: []Series{}, Upstreams: []Series{}, Faults: []Fault{}, Errors: []Error{},
 	}
 	w.From = s.start(s.begin)
 	w.Seconds, w.BeforeSeconds = now.Sub(w.From).Seconds(), w.From.Sub(s.start(s.before)).Seconds()
 	s.moments(&w, r.momentLocked(&in, now, resident))
 	s.series(&w)
 	s.faults(&w, now)
+	s.errors(&w, causes)
 	return w
 }
 
@@ -246,21 +265,51 @@ func (s *span) fault(key faultKey, t *tally, count uint64, now time.Time) Fault 
 		t = &tally{first: now}
 	}
 	out := Fault{Route: key.route, Fault: key.kind.String(), Side: key.kind.Side().String(), Kind: key.kind, First: t.first, Last: t.seen}
+	if grown(t.last, count) > 0 {
+		out.Last = now
+	}
+	out.Now, out.Before, out.Points = s.counts(t, count)
+	return out
+}
+
+// counts sums up a tally, whose count is so much by now.
+func (s *span) counts(t *tally, count uint64) (now, before uint64, points []uint64) {
 	for i := s.before; i < s.begin; i++ {
-		out.Before += uint64(t.counts[i%Kept])
+		before += uint64(t.counts[i%Kept])
 	}
 	var part uint64
 	for i := s.begin; i <= s.end; i++ {
 		n := grown(t.last, count)
 		if i < s.end {
 			n = uint64(t.counts[i%Kept])
-		} else if n > 0 {
-			out.Last = now
 		}
-		out.Now += n
+		now += n
 		if part += n; s.ends(i) {
-			out.Points, part = append(out.Points, part), 0
+			points, part = append(points, part), 0
 		}
 	}
-	return out
+	return now, before, points
+}
+
+// errors lists what failed in the window or before it, the most frequent first.
+func (s *span) errors(w *Window, causes map[Cause]causeReading) {
+	for cause, c := range causes {
+		t := s.r.mu.causes[cause]
+		if t == nil {
+			t = new(tally)
+		}
+		out := Error{
+			Route: cause.Route, Upstream: cause.Upstream, Target: cause.Target, Status: cause.Status, Retried: cause.Retried,
+			First: s.r.opt.Time(c.first), Last: s.r.opt.Time(c.last),
+		}
+		if cause.Fault != fault.None {
+			out.Fault = cause.Fault.String()
+		}
+		if out.Now, out.Before, out.Points = s.counts(t, c.count); out.Now > 0 || out.Before > 0 {
+			w.Errors = append(w.Errors, out)
+		}
+	}
+	slices.SortFunc(w.Errors, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(b.Now, a.Now), cmp.Compare(b.Before, a.Before), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Fault, b.Fault))
+	})
 }

@@ -10,7 +10,7 @@ import (
 	"sentinel/docs"
 )
 
-// page is a small runbook; ''' stands for a fence.
+// page is a small runbook; ”' stands for a fence.
 const page = `# A page
 
 ## About
