@@ -55,7 +55,7 @@ func (p *Process) prepareLoaded(loaded *Loaded) (*generation, error) {
 	g := &generation{loaded: loaded}
 	if err := p.prepareParts(g); err != nil {
 		g.abort()
-		return nil, &promiseError{err}
+		return nil, err
 	}
 	return g, nil
 }
