@@ -39,6 +39,7 @@ const (
 // TestContract types what is on paper elsewhere, in the troubles that it is for, with the
 // real paths, ports, unit and journal.
 func TestContract(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, part := range []struct {
 		name string

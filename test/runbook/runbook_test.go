@@ -39,14 +39,15 @@ type covered struct {
 
 // TestRunbook goes through the page.
 func TestRunbook(t *testing.T) {
+	t.Parallel()
 	all, err := runbook.Parse(docs.Runbook)
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := &covered{lines: make(map[int]bool)}
-	var groups [2][]scenario
+	var groups [3][]scenario
 	for i, s := range slices.Concat(scenarios()) {
-		groups[i%2] = append(groups[i%2], s)
+		groups[i%len(groups)] = append(groups[i%len(groups)], s)
 	}
 	skipped := true
 	t.Run("machines", func(t *testing.T) {
