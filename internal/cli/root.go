@@ -53,12 +53,18 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 	cmd.Version = version().Version
 	cmd.SetVersionTemplate("sentinel {{.Version}}\n")
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(a.validateCommand(), a.fmtCommand(), a.configCommand(), a.statusCommand(), a.upstreamsCommand(), a.eventsCommand(), a.drainCommand(), a.banCommand(), a.unbanCommand(), a.bansCommand(), a.certsCommand(), a.topCommand(), a.whatIfCommand(), a.incidentCommand(),
-		a.reloadCommand(), a.confirmCommand(), a.rollbackCommand(), a.versionCommand(), a.completionCommand())
+	cmd.AddCommand(
+		a.validateCommand(), a.fmtCommand(), a.configCommand(), a.reloadCommand(), a.confirmCommand(), a.rollbackCommand(),
+		a.statusCommand(), a.upstreamsCommand(), a.eventsCommand(), a.certsCommand(), a.topCommand(), a.whatIfCommand(),
+		a.drainCommand(), a.banCommand(), a.unbanCommand(), a.bansCommand(),
+		a.incidentCommand(),
+		a.upgradeCommand(),
+		a.auditCommand(),
+		a.diagnoseCommand(),
+		a.runbookCommand(),
+		a.versionCommand(), a.completionCommand(), a.manCommand(),
+	)
 	cmd.AddCommand(a.seeingCommands()...)
-	cmd.AddCommand(a.upgradeCommand())
-	cmd.AddCommand(a.auditCommand())
-	cmd.AddCommand(a.diagnoseCommand(), a.runbookCommand())
 	return cmd
 }
 
