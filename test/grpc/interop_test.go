@@ -46,19 +46,23 @@ listeners { listener "l" { address "127.0.0.1:0"; http2 { h2c #true } } }
 routes { route "calls" { upstream "u" } }
 upstreams { upstream "u" { target %q; protocol "h2c" } }
 `, server))
-	host, port, _ := net.SplitHostPort(p.Addr("l"))
 	for _, name := range cases {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			out, err := exec.CommandContext(ctx, filepath.Join(programs, "client"), "-server_host", host, "-server_port", port, "-test_case", name).CombinedOutput()
-			if err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
+		t.Run(name, func(t *testing.T) { call(t, p, name) })
 	}
 	if m := p.Metrics(); !strings.Contains(m, `sentinel_requests_total{code="200",route="calls",status="2xx"}`) {
 		t.Error("no call is counted")
+	}
+}
+
+// call plays a case of the client.
+func call(t *testing.T, p *testproxy.Proxy, name string) {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(p.Addr("l"))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, filepath.Join(programs, "client"), "-server_host", host, "-server_port", port, "-test_case", name).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", name, err, out)
 	}
 }
 

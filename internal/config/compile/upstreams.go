@@ -220,7 +220,10 @@ func retryPolicy(c *schema.RetryPolicy) *retry.Policy {
 	for _, code := range c.StatusCodes {
 		p.Statuses.Add(int(code.V))
 	}
-	if p.On&^(retry.ConnectFailure|retry.RefusedStream) != 0 || len(c.StatusCodes) > 0 || p.HedgeAfter > 0 {
+	for _, word := range c.GRPCStatus {
+		p.Calls.AddName(word.V) // likewise
+	}
+	if p.On&^(retry.ConnectFailure|retry.RefusedStream) != 0 || len(c.StatusCodes) > 0 || p.Calls != 0 || p.HedgeAfter > 0 {
 		p.BodyBytesMax = c.MaxBodySize.V
 	}
 	return p

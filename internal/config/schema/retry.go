@@ -8,6 +8,7 @@ type RetryPolicy struct {
 	Block
 	MaxAttempts   Value[int64]    // the first one included
 	StatusCodes   []Value[int64]  // none when not written
+	GRPCStatus    []Value[string] // with underscores, such as "unavailable"; none when not written
 	RetryOn       []Value[string] // with underscores, such as "connect_failure"
 	PerTryTimeout Value[time.Duration]
 	Backoff       Value[time.Duration]
@@ -28,6 +29,14 @@ type Mirror struct {
 
 func retryConditions() []string {
 	return []string{"connect_failure", "refused_stream", "reset", "timeout", "gateway_error", "server_error"}
+}
+
+// callStatuses are the statuses of gRPC calls that failed.
+func callStatuses() []string {
+	return []string{
+		"cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists", "permission_denied", "resource_exhausted",
+		"failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated",
+	}
 }
 
 func retryBlocks() []blockDef {
@@ -74,6 +83,12 @@ func retryKeys() []Key {
 			Name: "retry-on", Kind: Texts, Many: true, Words: retryConditions(), Default: "connect_failure refused_stream",
 			Doc:  "what is worth another attempt: no connection, a stream refused by its server, a connection that broke before the response, no response in time, 502 to 504, or 500 to 599",
 			slot: value(func(r *RetryPolicy) any { return &r.RetryOn }),
+		},
+		{
+			Name: "grpc-status", Kind: Texts, Many: true, Words: callStatuses(),
+			Doc: "statuses of gRPC calls that are worth another attempt, where the server answers by nothing else and the call's content is whole and within `max-body-size`; " +
+				"holds without `non-idempotent`, so name those that say that nothing was done; none without this key",
+			slot: value(func(r *RetryPolicy) any { return &r.GRPCStatus }),
 		},
 		{
 			Name: "per-try-timeout-secs", Kind: Seconds, Unit: "seconds", Max: 86400, Default: "0", ZeroOff: true, Label: "timeout of each try",

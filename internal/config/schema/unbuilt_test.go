@@ -35,7 +35,7 @@ routes {
         upstream "u"; fallback-upstream "v"; queue-priority "critical"
         mirror "w" { percent 5; max-body-size 1000; max-concurrent 3 }
         retry-policy {
-            max-attempts 2; retryable-status-codes 502 503; retry-on "timeout" "gateway-error"; per-try-timeout-secs 2; backoff-secs 0.1
+            max-attempts 2; retryable-status-codes 502 503; grpc-status "unavailable" "data-loss"; retry-on "timeout" "gateway-error"; per-try-timeout-secs 2; backoff-secs 0.1
             max-backoff-secs 1.5; non-idempotent #true; max-body-size "1MB"; hedge-after-secs 0.5
         }
     }
@@ -98,7 +98,7 @@ func TestSurvivingKeys(t *testing.T) {
 		{r.QueuePriority, val("critical")},
 		{r.Mirror, &Mirror{Upstream: val("w"), Percent: val[int64](5), MaxBodySize: val[int64](1000), MaxConcurrent: val[int64](3)}},
 		{r.Retry, RetryPolicy{
-			MaxAttempts: val[int64](2), StatusCodes: vals[int64](502, 503), RetryOn: vals("timeout", "gateway_error"), PerTryTimeout: val(2 * second),
+			MaxAttempts: val[int64](2), StatusCodes: vals[int64](502, 503), GRPCStatus: vals("unavailable", "data_loss"), RetryOn: vals("timeout", "gateway_error"), PerTryTimeout: val(2 * second),
 			Backoff: val(100 * time.Millisecond), MaxBackoff: val(1500 * time.Millisecond), NonIdempotent: val(true), MaxBodySize: val[int64](1000000), HedgeAfter: val(second / 2),
 		}},
 		{u.Targets, []*Target{{SRV: val("_http._tcp.a.example")}, {Address: val("h:1"), Weight: val[int64](3)}}},

@@ -156,7 +156,7 @@ func (x *exchange) takeContent() fault.Kind {
 // keepsContent reports whether another try could have use of content that was kept.
 func (x *exchange) keepsContent() bool {
 	p := x.route.Retry
-	return p.Attempts > 1 && p.BodyBytesMax > 0 && !x.p.pressureIs(NoLuxury) && (p.NonIdempotent || x.req.Head.Method.Idempotent())
+	return p.Attempts > 1 && p.BodyBytesMax > 0 && !x.p.pressureIs(NoLuxury) && (p.NonIdempotent || x.req.Head.Method.Idempotent() || x.repeatsCalls())
 }
 
 // readContent reads content of a known length.
@@ -233,18 +233,22 @@ func (x *exchange) sendStreaming() error {
 	}
 	x.conn.SetReadDeadline(during)
 	x.pumped.Store(0)
+	x.buffer.content, x.kept = x.buffer.content[:0], x.repeatsCalls() && x.keepsContent()
 	x.upload = netio.Go(x.pump)
 	err := x.conn.ReadHead()
 	if err == nil {
 		err = x.passInterims()
 	}
-	if err == nil && x.duplex() && !x.upload.Done() {
+	if err == nil && x.duplex() && !x.upload.Done() && !x.callFailed() {
 		return nil
 	}
 	abandoned := !x.upload.Done()
 	pumpErr := x.endUpload()
 	if pumpErr != nil && err != nil && (!abandoned || err == netio.ErrInterrupted) {
 		return preferClient(pumpErr, err)
+	}
+	if err == nil && pumpErr == nil && x.kept { // all that a call has to say
+		x.content, x.whole = x.buffer.content, true
 	}
 	return err // not what the pump says: its wait ended because we ended it
 }
@@ -324,6 +328,7 @@ func (x *exchange) pump() error {
 			x.conn.Interrupt()
 			return err
 		}
+		x.kept = x.kept && x.keepContent(in[:n])
 		if err := x.conn.SendContent(in[:n]); err != nil {
 			return x.sendFailed(err)
 		}

@@ -151,7 +151,13 @@ func (x *exchange) mayRepeat(k fault.Kind) bool {
 		return k.Side() == fault.SideUpstream && (x.whole || !x.req.Content.Started())
 	}
 	p := x.route.Retry
-	if !x.whole || int64(len(x.content)) > p.BodyBytesMax || !p.NonIdempotent && !x.req.Head.Method.Idempotent() {
+	if !x.whole || int64(len(x.content)) > p.BodyBytesMax {
+		return false
+	}
+	if k == fault.None && x.callFailed() {
+		return true
+	}
+	if !p.NonIdempotent && !x.req.Head.Method.Idempotent() {
 		return false
 	}
 	if k == fault.None {

@@ -47,6 +47,34 @@ func (x *exchange) failCall(k fault.Kind) error {
 	return err
 }
 
+// grpcStatus tells what became of a call: in trailers or, where there is nothing else to the
+// answer, in the head.
+const grpcStatus = "grpc-status"
+
+// repeatsCalls reports whether the request is a call that may be repeated by its status.
+func (x *exchange) repeatsCalls() bool { return x.grpc && x.route.Retry.Calls != 0 }
+
+// callFailed reports whether the response in hand is the end of a call, and of a kind that may
+// be repeated.
+func (x *exchange) callFailed() bool {
+	if !x.repeatsCalls() {
+		return false
+	}
+	h := x.conn.Head
+	i := h.FindName(grpcStatus)
+	return i >= 0 && x.route.Retry.Calls.Has(h.FieldValue(i))
+}
+
+// keepContent keeps a piece of content for another try of a call. It reports whether all of it
+// has been kept so far.
+func (x *exchange) keepContent(b []byte) bool {
+	if int64(len(x.buffer.content)+len(b)) > x.route.Retry.BodyBytesMax {
+		return false
+	}
+	x.buffer.content = append(x.buffer.content, b...)
+	return true
+}
+
 // grpcTimeout is the field in which a client says how long a call may take.
 const grpcTimeout = "grpc-timeout"
 

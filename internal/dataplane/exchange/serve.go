@@ -91,6 +91,7 @@ type request struct {
 	upload     *netio.Task     // sends content while the response is relayed; nil for none
 	pumped     atomic.Int64    // content that the upload has read
 	pumpedAt   atomic.Int64    // when it last did, on the clock
+	kept       bool            // content that the upload has read is in buffer.content, all of it
 	tries      int
 	at         time.Duration // now: when the clock was last read
 	relayed    bool          // the response has been relayed to its end; at is when that was

@@ -65,6 +65,46 @@ func (s *Statuses) Has(code int) bool {
 	return s[i/64]>>(i%64)&1 != 0
 }
 
+// CallStatuses is a set of status codes of gRPC calls. The zero value is empty.
+type CallStatuses uint32
+
+// callStatusMax is the largest status code of a call.
+const callStatusMax = 16
+
+// callStatuses are the names of the codes from 1 on (https://grpc.io, statuscodes).
+var callStatuses = [callStatusMax]string{
+	"cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists", "permission_denied", "resource_exhausted",
+	"failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated",
+}
+
+// AddName puts the status of that name into the set and reports whether there is one; '-' and
+// '_' are the same.
+func (s *CallStatuses) AddName(name string) bool {
+	name = strings.ReplaceAll(name, "-", "_")
+	for i, known := range callStatuses {
+		if name == known {
+			*s |= 1 << (i + 1)
+			return true
+		}
+	}
+	return false
+}
+
+// Has reports whether the set holds the status that a grpc-status field says.
+func (s CallStatuses) Has(field []byte) bool {
+	if len(field) == 0 || len(field) > 2 {
+		return false
+	}
+	code := 0
+	for _, c := range field {
+		if c < '0' || c > '9' {
+			return false
+		}
+		code = 10*code + int(c-'0')
+	}
+	return code <= callStatusMax && s>>code&1 != 0
+}
+
 // Policy says after what a request is tried again, how often and how. The zero value tries
 // once.
 type Policy struct {
@@ -76,6 +116,7 @@ type Policy struct {
 	Backoff       time.Duration // the longest pause before the second try; doubles with each further one; 0: no pauses
 	BackoffMax    time.Duration // the longest pause of all; 0: no maximum
 	BodyBytesMax  int64         // bytes of a request body that are kept for another try
+	Calls         CallStatuses  // of gRPC calls that failed and may be repeated, whatever their method
 	HedgeAfter    time.Duration // without a response head for so long, a second try goes beside the first; 0: never
 }
 

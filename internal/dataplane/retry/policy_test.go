@@ -127,3 +127,17 @@ func TestDelay(t *testing.T) {
 		}
 	}
 }
+
+func TestCallStatuses(t *testing.T) {
+	var s CallStatuses
+	for name, want := range map[string]bool{"unavailable": true, "resource-exhausted": true, "Unavailable": false, "ok": false, "": false, "14": false} {
+		if got := s.AddName(name); got != want {
+			t.Errorf("AddName(%q) = %v, want %v", name, got, want)
+		}
+	}
+	for field, want := range map[string]bool{"14": true, "8": true, "08": true, "13": false, "0": false, "": false, "014": false, "x": false, "1x": false, "46": false, "99": false, "-1": false} {
+		if got := s.Has([]byte(field)); got != want {
+			t.Errorf("Has(%q) = %v, want %v", field, got, want)
+		}
+	}
+}
