@@ -24,6 +24,9 @@ type decoder struct {
 	unbuilt bool
 	// fragment is that of Options.
 	fragment bool
+	// layer is the overlay that is being decoded, laid is what became of it; nil for a file.
+	layer *Overlay
+	laid  *Laid
 	// suggested counts the unknown words that were compared with the known ones.
 	suggested int
 }
@@ -63,7 +66,7 @@ func (d *decoder) problem(g kdl.Diagnostic) problem {
 	return problem{d, len(d.diags) - 1}
 }
 
-func (d *decoder) from(at kdl.Span) Origin { return Origin{Kind: Written, Span: at, File: d.file} }
+func (d *decoder) from(at kdl.Span) Origin { return Origin{Kind: Written, Span: at, File: d.file, Layer: d.layer} }
 
 // place is a key of one block of the Config.
 type place struct {
@@ -160,6 +163,10 @@ func (d *decoder) opens(b any, k *Key, n *kdl.Node) {
 		return
 	}
 	into := table()[k.Opens]
+	if d.layer != nil && k.Many {
+		d.layInto(into, b, k, n)
+		return
+	}
 	if k.Many || k.Merges {
 		d.mark(b, k, n.Name.Span)
 	}
@@ -214,7 +221,7 @@ func (d *decoder) tried(b any, names ...string) bool {
 // first reports whether key k of block b is written for the first time, and says so where
 // it is not.
 func (d *decoder) first(b any, k *Key, at kdl.Span) bool {
-	if before, twice := d.written[place{b, k.Name}]; twice {
+	if before, twice := d.written[place{b, k.Name}]; twice && d.layer == nil {
 		d.errorSpan(at, "%s stands twice", k.Name).hint("keep one of them").related(before, "the first one is here")
 		return false
 	}

@@ -32,6 +32,10 @@ type Options struct {
 	// aren't texts, such as lists of addresses, are read as ever.
 	Texts map[string][]byte
 
+	// Overlays, unless nil, returns what is laid over the configuration whose state-dir is
+	// known by then, in this order.
+	Overlays func(stateDir string) []*Overlay
+
 	// Fragment takes a part of a configuration, to look at the limits in it: what is missing
 	// is no problem, and neither what only the whole can tell.
 	Fragment bool
@@ -44,12 +48,21 @@ type Options struct {
 type Sources struct {
 	Names []string
 	Texts map[string][]byte
+	// Laid are the overlays in their order, with what became of them.
+	Laid []Laid
 	// Globs are the patterns of includes, whole, as they were looked for.
 	Globs []string
 }
 
 // Text returns the text of a file, for printing diagnostics.
-func (s *Sources) Text(name string) []byte { return s.Texts[name] }
+func (s *Sources) Text(name string) []byte {
+	for i := range s.Laid {
+		if s.Laid[i].Name == name {
+			return s.Laid[i].Text
+		}
+	}
+	return s.Texts[name]
+}
 
 // Load reads the configuration at path with everything it includes. It returns every
 // problem; the Config is complete only when none of them is an error.
@@ -72,6 +85,8 @@ type loader struct {
 	sources *Sources
 	files   fs.FS // nil is the machine's
 	texts   map[string][]byte
+	// overlays is that of Options.
+	overlays func(stateDir string) []*Overlay
 	d       *decoder
 	open    []string // files being read, the outermost first
 	// included is where each file was included first.
@@ -84,7 +99,7 @@ func newLoader(opt Options) *loader {
 		opt.Env = os.LookupEnv
 	}
 	return &loader{
-		cfg: &Config{unbuilt: opt.unbuilt}, sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files, texts: opt.Texts,
+		cfg: &Config{unbuilt: opt.unbuilt}, sources: &Sources{Texts: make(map[string][]byte)}, files: opt.Files, texts: opt.Texts, overlays: opt.Overlays,
 		d:        &decoder{env: opt.Env, specs: table(), unbuilt: opt.unbuilt, fragment: opt.Fragment, written: make(map[place]Origin), owner: make(map[any]string)},
 		included: make(map[string]Origin),
 	}
@@ -93,6 +108,7 @@ func newLoader(opt Options) *loader {
 // finish lets blocks inherit, checks the whole, unless a part of it is missing, and fills
 // in the defaults. file is the outermost one.
 func (l *loader) finish(file string) (*Config, *Sources, kdl.Diagnostics) {
+	l.overlay()
 	inheritAll(l.cfg)
 	l.d.rateLimits(l.cfg)
 	if l.d.fragment {

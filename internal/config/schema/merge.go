@@ -16,11 +16,12 @@ func (d *decoder) merged(s *spec, into any, n *kdl.Node) {
 		}
 		b = b.Shadow
 	}
-	if b.From.IsSet() {
+	switch {
+	case !b.From.IsSet():
+		b.From = next.From
+	case d.layer == nil:
 		d.diags = append(d.diags, kdl.Warningf(d.file, n.Name.Span, "limits stand more than once and are merged: the strictest value of each key wins").
 			WithRelated(b.From.File, b.From.Span, "the first limits are here"))
-	} else {
-		b.From = next.From
 	}
 	d.mergeLimits(s, b, next)
 }

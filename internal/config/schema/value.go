@@ -23,6 +23,8 @@ type Origin struct {
 	Env  bool     // part of the text came from an environment variable
 	Span kdl.Span // of the value or the node; zero for Unset and Default
 	File string   // name of the file; empty for Unset and Default
+	// Layer is the overlay that it stands in; nil for a file.
+	Layer *Overlay
 }
 
 // IsSet reports whether there is a value.
@@ -37,7 +39,13 @@ func (o Origin) String() string {
 	case Default:
 		return "default"
 	case Inherited:
+		if o.Layer != nil {
+			return "inherited from top level: " + o.Layer.story()
+		}
 		return "inherited from top level at " + o.place()
+	}
+	if o.Layer != nil {
+		return o.Layer.story()
 	}
 	if o.Env {
 		return o.place() + ", from the environment"
