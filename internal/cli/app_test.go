@@ -34,7 +34,11 @@ func fakeWork(dir string) work {
 			return err
 		},
 		check: check,
-		show:  func(path string) (string, error) { _, err := check(path); return "system {\n}\n", err },
+		show: func(path string, _ []admin.Override) (string, error) {
+			_, err := check(path)
+			return "system {\n}\n", err
+		},
+		overridesBy: func(string) ([]admin.Override, error) { return nil, nil },
 		diff: func(before, after texts) ([]string, error) {
 			if before.path == after.path {
 				return nil, nil

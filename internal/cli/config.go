@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"sentinel/internal/control/admin"
 	"sentinel/internal/control/lifecycle"
 
 	"github.com/spf13/cobra"
@@ -25,15 +26,25 @@ func (a *app) configCommand() *cobra.Command {
 }
 
 func (a *app) configShowCommand() *cobra.Command {
-	return &cobra.Command{
+	var bare bool
+	cmd := &cobra.Command{
 		Use:   "show [FILE]",
 		Short: "Print the effective configuration with the origin of each value",
 		Long: `Print the effective configuration: every value that holds, defaults included, and
-where it comes from.`,
+where it comes from. The emergency changes that hold are laid over it (sentinel emergency
+list), unless --bare or a FILE is given: those of the sentinel that runs, else those that it
+has kept.`,
 		Args: atMostOneFile,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			path := a.fileArg(args)
-			text, err := a.show(path)
+			var overrides []admin.Override
+			var err error
+			if len(args) == 0 && !bare {
+				if overrides, err = a.holding(cmd.Context(), path); err != nil {
+					return err
+				}
+			}
+			text, err := a.show(path, overrides)
 			if err != nil {
 				return err
 			}
@@ -44,6 +55,8 @@ where it comes from.`,
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&bare, "bare", false, "what the files say alone, without emergency changes")
+	return cmd
 }
 
 func (a *app) configDiffCommand() *cobra.Command {

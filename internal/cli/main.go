@@ -51,8 +51,12 @@ type work struct {
 	// check reads a configuration as a start would and says what is in it. Its error is a
 	// *lifecycle.ConfigError where the text is at fault.
 	check func(path string) (summary, error)
-	// show returns the effective configuration with the origin of each value.
-	show func(path string) (string, error)
+	// show returns the effective configuration, with overrides laid over it, and the origin of
+	// each value.
+	show func(path string, overrides []admin.Override) (string, error)
+	// overridesBy returns the overrides that are kept for the configuration at path, without
+	// asking a process.
+	overridesBy func(path string) ([]admin.Override, error)
 	// diff returns what changes for traffic, a line each.
 	diff func(before, after texts) ([]string, error)
 	// format returns a KDL text in the house style, written in version v; kdl.Auto keeps

@@ -64,6 +64,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 		a.runbookCommand(),
 		a.versionCommand(), a.completionCommand(), a.manCommand(),
 	)
+	cmd.AddCommand(a.emergencyCommand())
 	cmd.AddCommand(a.seeingCommands()...)
 	return cmd
 }

@@ -82,7 +82,11 @@ func printStatus(w io.Writer, s *admin.Status, now time.Time) error {
 			fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", u.Name, target.Address, target.Weight, target.State)
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || len(s.Overrides) == 0 {
+		return err
+	}
+	fmt.Fprintln(w, "\nEMERGENCY CHANGES (sentinel emergency list)")
+	return printOverrides(w, s.Overrides, now)
 }
 
 // entryWords names the entry of the history that serves.

@@ -9,13 +9,14 @@ import (
 	"sentinel/internal/control/admin"
 	"sentinel/internal/control/history"
 	"sentinel/internal/control/lifecycle"
+	"sentinel/internal/control/override"
 	"sentinel/internal/ops/incident"
 )
 
 // newWork binds the commands to the program.
 func newWork() work {
 	return work{
-		run: run, check: check, show: show, diff: diff, format: format, adminSocket: adminSocket, auditFile: auditFile,
+		run: run, check: check, show: show, overridesBy: overridesBy, diff: diff, format: format, adminSocket: adminSocket, auditFile: auditFile,
 		keptBy: lifecycle.KeptBy, textsBy: textsBy, rollbackFiles: lifecycle.RollbackFiles,
 	}
 }
@@ -30,8 +31,8 @@ func check(path string) (summary, error) {
 	return summary{Listeners: len(l.Settings.Listeners.Listeners), Routes: len(l.Routes), Upstreams: len(l.Upstreams), Notes: l.Notes}, nil
 }
 
-func show(path string) (string, error) {
-	_, l, err := lifecycle.Check(path)
+func show(path string, overrides []admin.Override) (string, error) {
+	_, l, err := lifecycle.CheckLaid(path, overrides)
 	if err != nil {
 		return "", err
 	}
@@ -87,3 +88,12 @@ func auditFile(path string) string {
 
 // defaultAdminSocket is the socket of a configuration that can't even be read.
 const defaultAdminSocket = "/var/run/sentinel/admin.sock"
+
+// overridesBy reads the overrides that the state folder of a configuration keeps.
+func overridesBy(path string) ([]admin.Override, error) {
+	cfg, _, diags := schema.Load(path, schema.Options{})
+	if diags.HasErrors() {
+		return nil, nil // which is said by whoever uses the configuration
+	}
+	return override.InFile(cfg.System.StateDir.V)
+}

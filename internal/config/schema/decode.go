@@ -66,7 +66,9 @@ func (d *decoder) problem(g kdl.Diagnostic) problem {
 	return problem{d, len(d.diags) - 1}
 }
 
-func (d *decoder) from(at kdl.Span) Origin { return Origin{Kind: Written, Span: at, File: d.file, Layer: d.layer} }
+func (d *decoder) from(at kdl.Span) Origin {
+	return Origin{Kind: Written, Span: at, File: d.file, Layer: d.layer}
+}
 
 // place is a key of one block of the Config.
 type place struct {

@@ -87,8 +87,8 @@ type loader struct {
 	texts   map[string][]byte
 	// overlays is that of Options.
 	overlays func(stateDir string) []*Overlay
-	d       *decoder
-	open    []string // files being read, the outermost first
+	d        *decoder
+	open     []string // files being read, the outermost first
 	// included is where each file was included first.
 	included map[string]Origin
 	garbled  bool // a text could not be read in full

@@ -54,6 +54,17 @@ func (a Actor) String() string {
 	return fmt.Sprintf("%s (uid %d%s), pid %d%s", name, a.UID, login, a.PID, via)
 }
 
+// Name returns who it is in a word: who logged in, the user, or its number.
+func (a Actor) Name() string {
+	switch {
+	case a.Login != "":
+		return a.Login
+	case a.User != "":
+		return a.User
+	}
+	return "uid " + strconv.Itoa(a.UID)
+}
+
 // Self returns who runs this process.
 func Self() Actor {
 	uid := strconv.Itoa(os.Getuid())

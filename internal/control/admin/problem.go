@@ -37,6 +37,10 @@ func unknown(what, name string, known []string) *Problem {
 	return p
 }
 
+// Unknown returns the problem of a name that isn't among the known ones of what, a kind of
+// block.
+func Unknown(what, name string, known []string) *Problem { return unknown(what, name, known) }
+
 func quoteAll(names []string) []string {
 	quoted := make([]string, len(names))
 	for i, n := range names {

@@ -34,6 +34,7 @@ type Status struct {
 	Connections   int64      `json:"connections"`
 	Limit         int64      `json:"connections_limit"` // 0 is none
 	Listeners     []Listener `json:"listeners"`
+	Overrides     []Override `json:"overrides,omitempty"` // emergency changes that hold, or are without effect
 	Routes        []Route    `json:"routes"`
 	Upstreams     []Upstream `json:"upstreams"`
 	ConfigState

@@ -26,7 +26,12 @@ func ReadConfig(path string) (*schema.Config, *Loaded, error) { return readTexts
 
 // readTexts is ReadConfig with texts, unless nil, in place of the files.
 func readTexts(path string, texts []Source) (*schema.Config, *Loaded, error) {
-	cfg, sources, diags := schema.Load(path, schema.Options{Texts: byPath(texts)})
+	return readLaid(path, texts, nil)
+}
+
+// readLaid is readTexts with overlays.
+func readLaid(path string, texts []Source, overlays func(stateDir string) []*schema.Overlay) (*schema.Config, *Loaded, error) {
+	cfg, sources, diags := schema.Load(path, schema.Options{Texts: byPath(texts), Overlays: overlays})
 	if diags.HasErrors() {
 		e := NewConfigError(diags, sources.Text)
 		if len(sources.Names) == 0 {
@@ -40,7 +45,7 @@ func readTexts(path string, texts []Source) (*schema.Config, *Loaded, error) {
 	}
 	l := &Loaded{
 		Settings: settingsOf(cfg), Notes: notesOf(diags), Sources: sourcesOf(sources),
-		Routes: routesOf(cfg), Upstreams: upstreamsOf(cfg), Globs: sources.Globs, config: cfg,
+		Routes: routesOf(cfg), Upstreams: upstreamsOf(cfg), Globs: sources.Globs, config: cfg, laid: sources.Laid,
 		Show: func() string { return string(schema.Show(cfg)) },
 	}
 	l.Settings.Admin = plane

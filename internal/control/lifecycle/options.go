@@ -8,6 +8,7 @@ import (
 	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
 	"sentinel/internal/control/history"
+	"sentinel/internal/control/override"
 	"sentinel/internal/dataplane/listen"
 	"sentinel/internal/observe/event"
 	"sentinel/internal/observe/metric"
@@ -36,6 +37,9 @@ type Loaded struct {
 	Build func(slot func(listener string) int) (commit, abort func(), err error)
 
 	config *schema.Config // nil in tests
+	laid   []schema.Laid  // over the sources
+	// effects are what became of the overrides.
+	effects []override.Effect
 }
 
 // changesTo says what changes for the traffic when next follows, a line each.
@@ -168,6 +172,11 @@ type Options struct {
 	Bans admin.Bans
 	// KernelBans has the kernel keep banned clients out; may be nil.
 	KernelBans KernelBanner
+	// Overrides are what the admin API shows, makes and ends, and commits by the process; may
+	// be nil.
+	Overrides *override.Keeper
+	// SetGeneration is told of a generation that no reload has made; may be nil.
+	SetGeneration func(n uint64)
 	// Certificates are what the admin API shows to be in use; may be nil.
 	Certificates admin.Certificates
 	// SetMemoryBudget makes a budget of that many bytes hold; 0 is none. May be nil.

@@ -236,6 +236,9 @@ func (p *Process) newAdmin() sideServer {
 	if p.opt.Bans != nil {
 		s.AddBans(p.opt.Bans)
 	}
+	if p.opt.Overrides != nil {
+		s.AddOverrides(p.opt.Overrides, overrideKeeping{p.opt.Overrides, p})
+	}
 	if p.opt.Certificates != nil {
 		s.AddCertificates(p.opt.Certificates)
 	}

@@ -22,6 +22,7 @@ import (
 	"sentinel/internal/control/certs"
 	"sentinel/internal/control/fleet"
 	"sentinel/internal/control/memory"
+	"sentinel/internal/control/override"
 	"sentinel/internal/control/staple"
 	"sentinel/internal/control/targets"
 	"sentinel/internal/control/tokenkeys"
@@ -60,20 +61,21 @@ func cellCount() int {
 // assembly is the data plane with what it stands on; it is the Engine of the process.
 type assembly struct {
 	*exchange.Proxy
-	metrics  *metric.Registry
-	live     *compile.Live
-	logs     *logs
-	keeper   *targets.Keeper // nil in a check, as all that follows
-	bans     *bans
-	kernel   *kernelBans
-	keys     *tokenkeys.Keeper
-	fleet    *fleet.Keeper
-	whatIf   *whatIfs
-	certs    *certs.Keeper
-	acme     *acme.Keeper
-	staples  *staple.Keeper
-	events   *event.Log
-	registry *listen.Registry
+	metrics   *metric.Registry
+	live      *compile.Live
+	logs      *logs
+	keeper    *targets.Keeper // nil in a check, as all that follows
+	bans      *bans
+	kernel    *kernelBans
+	overrides *override.Keeper
+	keys      *tokenkeys.Keeper
+	fleet     *fleet.Keeper
+	whatIf    *whatIfs
+	certs     *certs.Keeper
+	acme      *acme.Keeper
+	staples   *staple.Keeper
+	events    *event.Log
+	registry  *listen.Registry
 }
 
 // Run assembles a proxy for the configuration at path and serves until ctx ends or a
@@ -100,6 +102,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	}
 	clock := netio.NewClock()
 	defer clock.Stop()
+	var p *Process
 	state, cells := &State{}, cellCount()
 	m := metric.New(metric.Options{Cells: cells, Version: v.Version})
 	a := &assembly{metrics: m, logs: newLogs(m)}
@@ -124,6 +127,9 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	a.bans = newBans(a.live, events, log, a.kernel)
 	a.bans.Run()
 	defer a.bans.Close()
+	a.overrides = override.New(override.Options{Events: events, Log: log, Count: m.SetOverrides, Hits: func(o *admin.Override) *admin.OverrideHits { return a.whatIf.hits(o) }, Apply: func(ctx context.Context, t override.Trial) (override.Applied, error) { return p.applyLayers(ctx, t) }})
+	a.overrides.Run()
+	defer a.overrides.Close()
 	a.keys = newTokenKeys(events, m)
 	defer a.keys.Close()
 	a.fleet = fleet.New(fleet.Options{Clock: clock, Events: events, Metrics: m.Store()})
@@ -145,7 +151,6 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	hour := series.New(series.Options{Read: m.Read, Resident: memory.Resident, Causes: causes, Now: clock.Now, Time: clock.Time}, time.Now())
 	a.whatIf.registry, a.whatIf.proxy = a.registry, a.Proxy
 	guard := memory.NewGuard(a.memoryChanged)
-	var p *Process
 	a.certs = newCerts(a.live, events, m, func(ctx context.Context) []string { return p.Renew(ctx) })
 	p = New(Options{
 		ConfigFile: s.ConfigFile, FallbackLastGood: s.FallbackLastGood, Emit: events.Emit, Safety: m, Log: log, Engine: a, Metrics: m, State: state, Version: v,
@@ -154,7 +159,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 		Reopen: a.logs.reopen, NotReady: a.NotReady,
 		Traffic:   func() []RouteCount { return trafficOf(m) },
 		Inherited: inherited, Before: before, Binary: binary, Hanging: hanging(a.registry, clock),
-		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Series: hour, Bans: a.bans, WhatIf: a.whatIf, Certificates: a.certs,
+		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Series: hour, Bans: a.bans, WhatIf: a.whatIf, Overrides: a.overrides, SetGeneration: m.SetGeneration, Certificates: a.certs,
 		KernelBans: a.kernel,
 		Flight:     flights{recorder, clock},
 	})
@@ -269,7 +274,12 @@ func (a *assembly) tend(ctx context.Context) {
 
 // Load implements Engine.
 func (a *assembly) Load(path string, texts []Source) (*Loaded, error) {
-	cfg, l, err := readTexts(path, texts)
+	return a.loadLayered(path, texts)
+}
+
+// load reads and checks a configuration with overlays.
+func (a *assembly) load(path string, texts []Source, overlays func(stateDir string) []*schema.Overlay) (*Loaded, error) {
+	cfg, l, err := readLaid(path, texts, overlays)
 	if err != nil {
 		return nil, err
 	}
@@ -292,6 +302,11 @@ func (a *assembly) compiles(cfg *schema.Config, l *Loaded) error {
 
 // text returns the text of one of the files of l.
 func (l *Loaded) text(file string) []byte {
+	for i := range l.laid {
+		if l.laid[i].Name == file {
+			return l.laid[i].Text
+		}
+	}
 	for _, s := range l.Sources {
 		if s.Path == file {
 			return s.Text
@@ -314,6 +329,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 	keep, forget := a.keeper.Prepare(cfg)
 	return func() {
 		a.bans.serves(cfg)
+		a.overrides.Serves(cfg.System.StateDir.V, l.effects)
 		a.whatIf.serving.Store(cfg)
 		handOver()
 		a.fleet.Serve(a.live.Fleet())
@@ -337,6 +353,11 @@ func CheckTexts(path string, texts []Source) (*schema.Config, *Loaded, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return checkCompiles(cfg, l)
+}
+
+// checkCompiles compiles a configuration that was read and touches nothing.
+func checkCompiles(cfg *schema.Config, l *Loaded) (*schema.Config, *Loaded, error) {
 	clock := netio.NewClock()
 	defer clock.Stop()
 	m := metric.New(metric.Options{Cells: 1})

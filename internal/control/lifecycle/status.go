@@ -64,6 +64,9 @@ func (p *Process) Status() admin.Status {
 		Listeners: p.listenerStatus(),
 	}
 	s.Ready = len(s.Reasons) == 0
+	if p.opt.Overrides != nil {
+		s.Overrides = p.opt.Overrides.Overrides()
+	}
 	s.ConfigState = p.configState()
 	if current != nil {
 		s.Upstreams = p.upstreams(current.Upstreams)

@@ -26,6 +26,7 @@ const (
 	KindKeys     = "keys"     // the keys for tokens can't be fetched, or can again
 	KindBan      = "ban"      // an operator bans a client, or lifts that, or its time is over
 	KindProcess  = "process"  // the process runs again after an end that wasn't a good one
+	KindOverride = "override" // an operator lays a change over the configuration, or that ends, is committed or loses its effect
 	KindStore    = "store"    // the store that rate limits share is away, or answers again
 	KindAudit    = "audit"    // somebody was refused at the admin API, or the audit file takes no lines
 	// KindCertificate is a certificate that was issued or not, ends soon or has ended, or changed files of
@@ -36,7 +37,7 @@ const (
 
 // Kinds returns all kinds.
 func Kinds() []string {
-	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindConfig, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindStore, KindCertificate, KindIncident, KindAudit, KindProcess}
+	return []string{KindHealth, KindBreaker, KindEjection, KindPanic, KindFailover, KindDrain, KindNames, KindQueue, KindReload, KindConfig, KindUpgrade, KindListener, KindUpstream, KindMemory, KindKeys, KindBan, KindOverride, KindStore, KindCertificate, KindIncident, KindAudit, KindProcess}
 }
 
 // Event is one change of state. What doesn't apply to it is empty.

@@ -46,7 +46,7 @@ func (l *Log) nextLine() (Event, bool) {
 
 // asked reports whether a person asked for the change.
 func (e *Event) asked() bool {
-	return e.Kind == KindDrain || e.Kind == KindReload || e.Kind == KindUpgrade || e.Kind == KindListener
+	return e.Kind == KindDrain || e.Kind == KindReload || e.Kind == KindUpgrade || e.Kind == KindListener || e.Kind == KindOverride
 }
 
 // takeLocked reports whether one more line may be written in this second.

@@ -77,7 +77,7 @@ func row(name string, kind Kind, help string, collect func(*view, emitter), labe
 // families is the table of everything shown. Names are stable. No name but the
 // first may contain "requests_total", because the runbook greps for it.
 func families() []family {
-	return slices.Concat(requestFamilies(), streamFamilies(), challengeFamilies(), tokenKeyFamilies(), storeFamilies(), issuanceFamilies(), upstreamFamilies(), certificateFamilies(), configFamilies(), processFamilies())
+	return slices.Concat(requestFamilies(), streamFamilies(), challengeFamilies(), tokenKeyFamilies(), storeFamilies(), issuanceFamilies(), upstreamFamilies(), certificateFamilies(), overrideFamilies(), configFamilies(), processFamilies())
 }
 
 func requestFamilies() []family {

@@ -47,6 +47,7 @@ type Registry struct {
 	process      processState
 	config       configState
 	store        Store
+	overrides    overrides
 	shadowed     ShadowCounts
 	issuance     Issuance
 	challenges   atomic.Pointer[challenge.Counters]
