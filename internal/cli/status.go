@@ -102,6 +102,15 @@ func printConfigState(w io.Writer, s *admin.ConfigState, now time.Time) {
 	if c := s.Confirmation; c != nil {
 		fmt.Fprintf(w, "  AWAITS A CONFIRMATION for another %s, then number %d of its history serves again: sentinel confirm\n", span(c.Until.Sub(now)), c.Before)
 	}
+	if t := s.ComparedUntil; t != nil {
+		fmt.Fprintf(w, "  compared with what served before for another %s\n", span(t.Sub(now)))
+	}
+	if len(s.Regression) > 0 {
+		fmt.Fprintln(w, "  REQUESTS FARE WORSE than before the last reload: sentinel rollback")
+		for _, line := range s.Regression {
+			fmt.Fprintf(w, "    %s\n", line)
+		}
+	}
 	if d := s.Deviation; d != nil {
 		fmt.Fprintf(w, "  NOT WHAT WAS ASKED FOR since %s ago (%s): %s\n", span(now.Sub(d.At)), d.Cause, d.Why)
 		for _, line := range d.Details {

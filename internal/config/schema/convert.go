@@ -234,8 +234,8 @@ func (d *decoder) seconds(k *Key, e *kdl.Entry) (time.Duration, bool) {
 	if ok && f == 0 && k.ZeroOff {
 		return 0, true
 	}
-	if !ok || !(f >= secondsMin && f <= float64(k.Max)) {
-		least := fmt.Sprint(secondsMin)
+	if !ok || !(f >= k.leastSeconds() && f <= float64(k.Max)) {
+		least := fmt.Sprint(k.leastSeconds())
 		if k.ZeroOff {
 			least = "0, or " + least
 		}
@@ -244,6 +244,9 @@ func (d *decoder) seconds(k *Key, e *kdl.Entry) (time.Duration, bool) {
 	}
 	return secondsOf(f), true
 }
+
+// leastSeconds is the shortest duration that a key takes, but for a 0 that switches it off.
+func (k *Key) leastSeconds() float64 { return max(secondsMin, float64(k.Min)) }
 
 func secondsOf(f float64) time.Duration { return time.Duration(math.Round(f * float64(time.Second))) }
 

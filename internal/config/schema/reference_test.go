@@ -97,9 +97,9 @@ func valueCell(k *Key) string {
 	}
 	switch {
 	case k.Kind == Seconds && k.ZeroOff:
-		parts = append(parts, fmt.Sprintf("0, or %v to %d", secondsMin, k.Max))
+		parts = append(parts, fmt.Sprintf("0, or %v to %d", k.leastSeconds(), k.Max))
 	case k.Kind == Seconds:
-		parts = append(parts, fmt.Sprintf("%v to %d", secondsMin, k.Max))
+		parts = append(parts, fmt.Sprintf("%v to %d", k.leastSeconds(), k.Max))
 	case k.Min != 0 || k.Max != 0:
 		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%d to %d %s", k.Min, k.Max, k.Unit)))
 	}

@@ -20,6 +20,7 @@ type System struct {
 	ForwardedHeaders ForwardedHeaders
 	Resolver         Resolver
 	Admin            Admin
+	Reload           Reload
 }
 
 // Resolver says how the names of targets are looked up.
@@ -111,6 +112,10 @@ func systemBlock() blockDef {
 				Name: "admin", Kind: Opens, Opens: "admin", Doc: "who may ask the running process what, and where",
 				slot: value(func(s *System) any { return &s.Admin }),
 			},
+			{
+				Name: "reload", Kind: Opens, Opens: "reload", Doc: "what is made of a reload after which requests fare worse",
+				slot: value(func(s *System) any { return &s.Reload }),
+			},
 		},
 	}
 }
@@ -143,7 +148,7 @@ func systemParts() []blockDef {
 				slot: value(func(f *ForwardedHeaders) any { return &f.Forwarded }),
 			},
 		},
-	}, resolverBlock()}
+	}, resolverBlock(), reloadBlock()}
 }
 
 func resolverBlock() blockDef {

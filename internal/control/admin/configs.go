@@ -60,6 +60,10 @@ type ConfigState struct {
 	FilesDiffer []string `json:"files_differ,omitempty"`
 	// Confirmation is one that what serves awaits.
 	Confirmation *Confirmation `json:"confirmation,omitempty"`
+	// ComparedUntil is how long what serves is compared with what served before.
+	ComparedUntil *time.Time `json:"compared_until,omitempty"`
+	// Regression says how requests fare worse than before the last reload, a line each.
+	Regression []string `json:"regression,omitempty"`
 	// Deviation says why something else serves than what was asked for last.
 	Deviation *Deviation `json:"deviation,omitempty"`
 }

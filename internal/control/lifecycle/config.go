@@ -126,6 +126,7 @@ func settingsOf(c *schema.Config) Settings {
 		Workers: int(c.System.WorkerThreads.V), MemoryMax: c.Limits.MaxMemory.V, ShutdownTimeout: c.System.ShutdownTimeout.V,
 		MetricsAddress: c.Observability.Metrics.Address.V, MetricsPath: c.Observability.Metrics.Path.V,
 		MetricsAt: placeOf(c.Observability.Metrics.Address.From), Incidents: IncidentSettingsOf(c),
+		Regression: regressionOf(c),
 		KernelBans: KernelBans{On: c.System.KernelBans.V != "off", Required: c.System.KernelBans.V == "required", At: placeOf(c.System.KernelBans.From)},
 		Listeners: listen.Plan{
 			MaxConnections: c.Limits.MaxConnections.V, MaxPerClient: c.Limits.MaxConnectionsPerClient.V,

@@ -65,6 +65,7 @@ type Settings struct {
 	MetricsPath     string
 	Incidents       IncidentSettings
 	KernelBans      KernelBans
+	Regression      Regression
 }
 
 // KernelBans says whether the kernel keeps banned clients out.
@@ -155,6 +156,8 @@ type Options struct {
 	Record func(event.Event)
 	// Emit keeps an event and logs it; may be nil.
 	Emit func(event.Event)
+	// Routes returns what each route has counted; may be nil.
+	Routes func() []metric.RouteReading
 	// Safety is told of configurations that are taken back; may be nil.
 	Safety Safety
 	// FallbackLastGood has a start whose configuration is broken go on with the last known

@@ -39,7 +39,14 @@ type probation struct {
 	before *Loaded // what serves again; nil when only the history has it
 	number int     // of that in the history
 	wait   *confirmation
-	retry  time.Time // not before, after a revert that failed
+	failed *failedRevert
+}
+
+// failedRevert is one that is tried again.
+type failedRevert struct {
+	cause     metric.Rollback
+	word, why string
+	at        time.Time // when
 }
 
 // confirmation is one that is awaited, as it is kept in its file.
@@ -50,7 +57,7 @@ type confirmation struct {
 	admin.Confirmation
 }
 
-func (p *Process) on() bool { return p.probation.number != 0 }
+func (p *Process) on() bool { return p.probation.number != 0 || p.probation.before != nil }
 
 // promise does for a reload that is to be confirmed what can fail, before it is felt: after
 // a restart the deadline must still be known.
@@ -150,6 +157,7 @@ func (p *Process) conclude(q order, l *Loaded, was served) {
 	if q.kind == orderReload {
 		p.setDeviation(nil)
 	}
+	p.watch(q, l, was)
 	p.keep(l, q)
 }
 
@@ -184,7 +192,7 @@ func (p *Process) showConfirmation(c *admin.Confirmation) {
 
 func (p *Process) setDeviation(d *admin.Deviation) {
 	p.mu.Lock()
-	p.mu.state.Deviation = d
+	p.mu.state.Deviation, p.mu.state.Regression = d, nil
 	p.mu.Unlock()
 }
 
@@ -193,9 +201,10 @@ func (p *Process) endProbation(state, why string) {
 	if !p.on() {
 		return
 	}
-	p.probation = probation{}
+	p.probation, p.watching.now = probation{}, nil
 	p.showConfirmation(nil)
-	p.alarm.Stop()
+	p.showWatch()
+	p.arm()
 	p.closePending(p.kept(), state, why)
 	p.forgetConfirmation(p.stateDir())
 }
@@ -249,35 +258,43 @@ func (p *Process) confirm(by *admin.Actor) (admin.Confirmed, error) {
 // arm sets the alarm to when something is due.
 func (p *Process) arm() {
 	p.alarm.Stop()
-	now := time.Now()
 	var at time.Time
-	if w := p.probation.wait; w != nil {
-		at = w.Until
+	first := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
 	}
-	if p.probation.retry.After(at) {
-		at = p.probation.retry
+	if f := p.probation.failed; f != nil {
+		first(f.at)
+	} else if w := p.probation.wait; w != nil {
+		first(w.Until)
 	}
+	first(p.watching.next)
 	if !at.IsZero() {
-		p.alarm.Reset(min(max(at.Sub(now), 0), lookAgain))
+		p.alarm.Reset(min(max(time.Until(at), 0), lookAgain))
 	}
 }
 
 // due does what is due now.
 func (p *Process) due() {
 	now := time.Now()
-	w := p.probation.wait
-	if w != nil && !now.Before(w.Until) && !now.Before(p.probation.retry) {
+	w, f := p.probation.wait, p.probation.failed
+	switch {
+	case f != nil && !now.Before(f.at):
+		p.revert(f.cause, f.word, f.why)
+	case f == nil && w != nil && !now.Before(w.Until):
 		why := fmt.Sprintf("nobody confirmed it until %s", w.Until.Local().Format(time.DateTime))
 		p.revert(metric.RollbackUnconfirmed, admin.DeviationUnconfirmed, why)
 	}
-	if p.on() {
-		p.arm()
+	if at := p.watching.next; !at.IsZero() && !now.Before(at) {
+		p.look()
 	}
+	p.arm()
 }
 
 // revert has what served before serve again. Where that fails the configuration stays, and
 // it is tried again.
-func (p *Process) revert(cause metric.Rollback, word, why string) {
+func (p *Process) revert(cause metric.Rollback, word, why string) (ok bool) {
 	was, number := p.served(), p.probation.number
 	q := order{kind: orderRevert, cause: "revert: " + word, copyOf: number}
 	began := time.Now()
@@ -287,11 +304,11 @@ func (p *Process) revert(cause metric.Rollback, word, why string) {
 		err = p.movePID(g)
 	}
 	if err != nil {
-		p.probation.retry = time.Now().Add(lookAgain)
+		p.probation.failed = &failedRevert{cause, word, why, time.Now().Add(lookAgain)}
 		o := p.reloadFailed(q, err)
 		p.notify.ready(fmt.Sprintf("serving, generation %d", o.Generation))
 		p.emit(event.Event{Kind: event.KindConfig, Worse: true, To: "pending", Cause: "it can't be taken back: " + o.Error, Detail: why})
-		return
+		return false
 	}
 	p.endProbation(admin.KeptReverted, why)
 	if was.entry != 0 {
@@ -313,6 +330,7 @@ func (p *Process) revert(cause metric.Rollback, word, why string) {
 		Kind: event.KindConfig, Worse: true, To: "reverted", Cause: why,
 		Detail: fmt.Sprintf("number %d of the history is in its place as generation %d; the files are as they were", number, o.Generation),
 	})
+	return true
 }
 
 // prepareBefore makes ready what served before the probation: its texts with the files that

@@ -43,6 +43,7 @@ type Process struct {
 	gate        *admin.Gate
 	memoryLimit int64
 	probation   probation
+	watching    watching
 	alarm       *time.Timer   // when something about the probation is due
 	mark        *lastrun.Mark // in the state folder
 
@@ -126,6 +127,7 @@ func (p *Process) start(ctx context.Context) error {
 	p.markRun(next.loaded)
 	p.tellStarted(next.loaded)
 	p.tellFirst(first)
+	p.observe()
 	return nil
 }
 

@@ -40,17 +40,8 @@ func (g *generation) abort() {
 	}
 }
 
-// prepare does all of a start or a reload that can fail, except for the pid file. When it
-// returns an error nothing has changed.
-func (p *Process) prepare() (*generation, error) {
-	loaded, err := p.opt.Engine.Load(p.opt.ConfigFile, nil)
-	if err != nil {
-		return nil, err
-	}
-	return p.prepareLoaded(loaded)
-}
-
-// prepareLoaded is prepare for a configuration that was read already.
+// prepareLoaded does all of a start or a reload that can fail, except for the pid file. When
+// it returns an error nothing has changed.
 func (p *Process) prepareLoaded(loaded *Loaded) (*generation, error) {
 	g := &generation{loaded: loaded}
 	if err := p.prepareParts(g); err != nil {

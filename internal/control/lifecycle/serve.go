@@ -153,7 +153,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	guard := memory.NewGuard(a.memoryChanged)
 	a.certs = newCerts(a.live, events, m, func(ctx context.Context) []string { return p.Renew(ctx) })
 	p = New(Options{
-		ConfigFile: s.ConfigFile, FallbackLastGood: s.FallbackLastGood, Emit: events.Emit, Safety: m, Log: log, Engine: a, Metrics: m, State: state, Version: v,
+		ConfigFile: s.ConfigFile, FallbackLastGood: s.FallbackLastGood, Emit: events.Emit, Safety: m, Routes: func() []metric.RouteReading { return m.Read().Routes }, Log: log, Engine: a, Metrics: m, State: state, Version: v,
 		Scrape:   func(path string) http.Handler { return metric.Handler(m, path) },
 		Registry: a.registry, SetMemoryBudget: func(n int64) { guard.SetBudget(n); m.SetMemoryBudget(n) },
 		Reopen: a.logs.reopen, NotReady: a.NotReady,

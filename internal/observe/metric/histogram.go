@@ -48,6 +48,20 @@ func bucketOf(d time.Duration) int {
 	return i
 }
 
+// BucketAbove returns the index of the first bucket that holds no duration up to d; Buckets
+// where there is none.
+func BucketAbove(d time.Duration) int {
+	for i, b := range bounds {
+		if b >= d {
+			return i + 1
+		}
+	}
+	return buckets
+}
+
+// BucketBound returns the upper bound, inclusive, of a bucket that has one.
+func BucketBound(i int) time.Duration { return bounds[i] }
+
 // histogram is one cell's share of a histogram of durations.
 type histogram struct {
 	counts [buckets]atomic.Uint64
