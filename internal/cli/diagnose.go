@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"strconv"
 
 	"sentinel/internal/control/lifecycle"
 	"sentinel/internal/ops/diagnose"
+	"sentinel/internal/ops/incident"
 
 	"github.com/spf13/cobra"
 )
@@ -71,7 +74,16 @@ was called in the wrong way.`,
 
 // diagnosis is what a diagnosis looks at, and what it has done by the rest of the program.
 func (a *app) diagnosis() diagnose.Options {
-	o := diagnose.Options{ConfigFile: a.configFile(), AdminSocket: a.socketFlag, Prefix: "sentinel", Check: problemOf, Checks: lifecycle.Checks}
+	o := diagnosisOf(a.configFile())
+	if a.socketFlag != "" {
+		o.AdminSocket, o.Flags = a.socketFlag, "--admin-socket "+diagnose.Word(a.socketFlag)
+	}
+	return o
+}
+
+// diagnosisOf is that of the proxy with a configuration.
+func diagnosisOf(configFile string) diagnose.Options {
+	o := diagnose.Options{ConfigFile: configFile, Prefix: "sentinel", Check: problemOf, Checks: lifecycle.Checks}
 	if o.ConfigFile != defaultConfig {
 		path, err := filepath.Abs(o.ConfigFile)
 		if err != nil {
@@ -79,10 +91,12 @@ func (a *app) diagnosis() diagnose.Options {
 		}
 		o.Flags = "--config " + diagnose.Word(path)
 	}
-	if a.socketFlag != "" {
-		o.Flags = "--admin-socket " + diagnose.Word(a.socketFlag)
-	}
 	return o
+}
+
+// diagnosisSource gives a snapshot what is wrong.
+func diagnosisSource(o diagnose.Options) incident.Source {
+	return incident.Source{Name: "diagnosis.txt", Write: func(ctx context.Context, w io.Writer) error { return diagnose.Run(ctx, o).Print(w) }}
 }
 
 // problemOf returns what is wrong with a configuration.

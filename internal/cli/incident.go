@@ -70,7 +70,9 @@ func (a *app) incidents(f *incidentFlags) (*incident.Store, *incident.From) {
 		s.AdminSocket = cmp.Or(cfg.System.AdminSocket.V, defaultAdminSocket)
 	}
 	folder := cmp.Or(f.folder, s.Incidents.Folder, defaultIncidents)
-	return &incident.Store{Folder: folder}, incident.FromSettings(&s, path)
+	from := incident.FromSettings(&s, path)
+	from.More = []incident.Source{diagnosisSource(a.diagnosis())}
+	return &incident.Store{Folder: folder}, from
 }
 
 // defaultIncidents is the folder of a configuration that can't even be read.
@@ -111,6 +113,7 @@ func (a *app) incidentStart(f *incidentFlags) *cobra.Command {
 			if cmd.Flags().Changed("began") {
 				r.Mark(incident.MarkOnset, r.Started.Add(-began))
 			}
+			from.Before(cmd.Context(), r, r.Started.Add(-began))
 			if err := store.Create(r); err != nil {
 				return err
 			}
@@ -126,7 +129,7 @@ func (a *app) incidentStart(f *incidentFlags) *cobra.Command {
 	flags.StringVar(&severity, "severity", "SEV2", "how bad: `SEV` 1 to 4")
 	flags.StringVar(&summary, "summary", "", "what is wrong, in a `SENTENCE`")
 	flags.StringVar(&service, "service", "", "what those affected call it: `NAME`")
-	flags.DurationVar(&began, "began", 0, "how long ago it began, as a `DURATION` (default: by the events)")
+	flags.DurationVar(&began, "began", 0, "how long ago it began, as a `DURATION` (default: by the events; failed requests are then counted from now on)")
 	return cmd
 }
 

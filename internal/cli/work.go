@@ -21,7 +21,9 @@ func newWork() work {
 	}
 }
 
-func run(ctx context.Context, s lifecycle.Start) error { return s.Run(ctx, incident.Beside) }
+func run(ctx context.Context, s lifecycle.Start) error {
+	return s.Run(ctx, incident.Beside(diagnosisSource(diagnosisOf(s.ConfigFile))))
+}
 
 func check(path string) (summary, error) {
 	_, l, err := lifecycle.Check(path)

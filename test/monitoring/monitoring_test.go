@@ -15,9 +15,52 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"sentinel/internal/testkit/program"
 )
 
 const deploy = "../../deploy"
+
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(program.Main(m, &programs, program.Sentinel())) }
+
+// sentinel runs the program and returns what it prints.
+func sentinel(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(programs, "sentinel"), args...).CombinedOutput()
+	if err != nil {
+		t.Errorf("sentinel %q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// TestAlertsName checks that each alert names a procedure of the runbook and a command that
+// there is.
+func TestAlertsName(t *testing.T) {
+	rules := read(t, "prometheus/sentinel.rules.yml")
+	procedures := sentinel(t, "runbook", "list")
+	for _, m := range regexp.MustCompile(`procedure: (\S+)`).FindAllStringSubmatch(rules, -1) {
+		if !strings.Contains(procedures, "\n"+m[1]+" ") {
+			t.Errorf("the runbook has no procedure %s", m[1])
+		}
+	}
+	commands := regexp.MustCompile(`command: sentinel (.*)`).FindAllStringSubmatch(rules, -1)
+	if alerts := strings.Count(rules, "- alert:"); len(commands) != alerts {
+		t.Errorf("%d commands for %d alerts", len(commands), alerts)
+	}
+	asked := make(map[string]bool)
+	for _, m := range commands {
+		if asked[m[1]] {
+			continue
+		}
+		asked[m[1]] = true
+		words := strings.Fields(strings.ReplaceAll(m[1], "{{ $labels.upstream }}", "shop"))
+		if help := sentinel(t, append(words, "--help")...); !strings.Contains(help, "sentinel "+words[0]) {
+			t.Errorf("sentinel %s isn't a command: its help says\n%s", m[1], help)
+		}
+	}
+}
 
 func tool(t *testing.T, name string) string {
 	t.Helper()

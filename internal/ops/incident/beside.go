@@ -17,8 +17,13 @@ const askTimeout = 12 * time.Second
 // errIdle is returned where there is nothing to look at.
 var errIdle = errors.New("not serving, or not asked to watch")
 
-// Beside watches a process by the settings that serve. It is a lifecycle.Companion.
-func Beside(ctx context.Context, p *lifecycle.Process, emit func(event.Event)) {
+// Beside returns a companion that watches a process by the settings that serve. more are
+// sources of its snapshots.
+func Beside(more ...Source) lifecycle.Companion {
+	return func(ctx context.Context, p *lifecycle.Process, emit func(event.Event)) { watch(ctx, p, emit, more) }
+}
+
+func watch(ctx context.Context, p *lifecycle.Process, emit func(event.Event), more []Source) {
 	w := &Watch{Store: &Store{}, Record: emit}
 	var s lifecycle.Settings
 	w.Look = func(context.Context) (Look, error) {
@@ -31,7 +36,11 @@ func Beside(ctx context.Context, p *lifecycle.Process, emit func(event.Event)) {
 		status := p.Status()
 		return LookOf(&status, p.UpstreamStatus(), time.Now()), nil
 	}
-	w.From = func() *From { return FromSettings(&s, p.ConfigFile()) }
+	w.From = func() *From {
+		f := FromSettings(&s, p.ConfigFile())
+		f.More = more
+		return f
+	}
 	w.Run(ctx)
 }
 

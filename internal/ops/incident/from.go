@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"sentinel/internal/control/admin"
+	"sentinel/internal/observe/flight"
+	"sentinel/internal/observe/series"
 )
 
 // From is where a snapshot comes from.
@@ -25,17 +27,21 @@ type From struct {
 	Logs       []string // files of events and access log; none: the journal has them
 	Unit       string   // of the journal
 	Since      time.Duration
+	More       []Source // that others know of, such as a diagnosis
 	// Run runs a program and writes what it prints; nil runs it here.
 	Run func(ctx context.Context, w io.Writer, name string, args ...string) error
 }
 
 // sources returns all of them.
-func (f *From) sources() []source {
-	list := []source{
+func (f *From) sources() []Source {
+	list := []Source{
 		{"status.json", f.asked(func(ctx context.Context) (any, error) { return f.Client.Status(ctx) })},
 		{"upstreams.json", f.asked(func(ctx context.Context) (any, error) { return f.Client.Upstreams(ctx, "") })},
 		{"certificates.json", f.asked(func(ctx context.Context) (any, error) { return f.Client.Certificates(ctx) })},
 		{"bans.json", f.asked(func(ctx context.Context) (any, error) { return f.Client.Bans(ctx) })},
+		{"series.json", f.asked(func(ctx context.Context) (any, error) { return f.Client.Series(ctx, seriesWindow, series.Step) })},
+		{"requests.json", f.asked(func(ctx context.Context) (any, error) { return f.Client.Flight(ctx, &flight.Query{Max: flightCount}) })},
+		{"audit.json", f.asked(func(ctx context.Context) (any, error) { return f.Client.Audit(ctx, auditCount) })},
 		{eventsName, f.asked(func(ctx context.Context) (any, error) { return f.Client.Events(ctx, 0) })},
 		{"config-effective.kdl", f.effective},
 		{"metrics.txt", f.metrics},
@@ -47,13 +53,14 @@ func (f *From) sources() []source {
 		{"profiles/cpu.pprof", f.profile("cpu")},
 	}
 	for _, name := range admin.TopLists() {
-		list = append(list, source{"top-" + name + ".json", f.asked(func(ctx context.Context) (any, error) {
+		list = append(list, Source{"top-" + name + ".json", f.asked(func(ctx context.Context) (any, error) {
 			return f.Client.Top(ctx, name, topWindow, topCount)
 		})})
 	}
 	for _, path := range f.Logs {
-		list = append(list, source{"logs/" + filepath.Base(path), tailOf(path)})
+		list = append(list, Source{"logs/" + filepath.Base(path), tailOf(path)})
 	}
+	list = append(list, f.More...)
 	return append(list, f.system()...)
 }
 
@@ -61,6 +68,10 @@ const (
 	eventsName = "events.json"
 	topWindow  = 5 * time.Minute
 	topCount   = 100
+	// seriesWindow is all that the series hold, flightCount and auditCount how many records are kept.
+	seriesWindow = series.Kept * series.Step
+	flightCount  = 1000
+	auditCount   = 1000
 	// logTailBytes is how much of the end of a log file is kept.
 	logTailBytes = 16 << 20
 	// configBytesMax bounds a file of a configuration, historyMax how many entries are kept.
@@ -169,6 +180,26 @@ func (f *From) Refresh(ctx context.Context, r *Record) {
 	if c, ok := f.counts(ctx); ok && r.Open() {
 		r.Count(c)
 	}
+}
+
+// Before remembers what the proxy had answered at the onset of an incident that is told of
+// later, by the series; as far back as these go.
+func (f *From) Before(ctx context.Context, r *Record, onset time.Time) {
+	now, ok := f.counts(ctx)
+	if !ok || !onset.Before(now.At) {
+		return
+	}
+	window := min(now.At.Sub(onset).Round(series.Step), seriesWindow)
+	w, err := f.Client.Series(ctx, max(window, series.Step), 0)
+	if err != nil {
+		return
+	}
+	then := Counts{At: w.From, Process: now.Process, Requests: now.Requests, Errors: now.Errors}
+	for i := range w.Routes {
+		then.Requests -= min(then.Requests, w.Routes[i].Now.Requests)
+		then.Errors -= min(then.Errors, w.Routes[i].Now.Errors)
+	}
+	r.Count(then)
 }
 
 // CountsOf returns the counts of a status.

@@ -183,7 +183,7 @@ func archived(t *testing.T, path string) (names []string) {
 
 func TestSourceThatIsTooLarge(t *testing.T) {
 	dir := t.TempDir()
-	parts, err := take(t.Context(), dir, []source{{"large", func(_ context.Context, w io.Writer) error {
+	parts, err := take(t.Context(), dir, []Source{{"large", func(_ context.Context, w io.Writer) error {
 		for {
 			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
 				return err

@@ -26,10 +26,11 @@ const (
 	manifestName = "manifest.json"
 )
 
-// source gives one file of a snapshot.
-type source struct {
-	name  string // path in the snapshot's folder
-	write func(ctx context.Context, w io.Writer) error
+// Source gives one file of a snapshot.
+type Source struct {
+	Name string // path in the snapshot's folder
+	// Write writes it until ctx ends; what it returns an error for is kept as far as it came.
+	Write func(ctx context.Context, w io.Writer) error
 }
 
 // Part is one file of a snapshot in its manifest.
@@ -45,7 +46,7 @@ type Part struct {
 var errCut = errors.New("too large")
 
 // take writes every source into folder, which it makes, and returns what became of each.
-func take(ctx context.Context, folder string, sources []source) ([]Part, error) {
+func take(ctx context.Context, folder string, sources []Source) ([]Part, error) {
 	if err := os.MkdirAll(folder, folderMode); err != nil {
 		return nil, err
 	}
@@ -62,12 +63,12 @@ func take(ctx context.Context, folder string, sources []source) ([]Part, error) 
 	return parts, statefile.Replace(filepath.Join(folder, manifestName), append(text, '\n'), fileMode)
 }
 
-func takePart(ctx context.Context, folder string, s source) Part {
+func takePart(ctx context.Context, folder string, s Source) Part {
 	ctx, cancel := context.WithTimeout(ctx, sourceTimeout)
 	defer cancel()
 	began := time.Now()
-	p := Part{Name: s.name}
-	path := filepath.Join(folder, s.name)
+	p := Part{Name: s.Name}
+	path := filepath.Join(folder, s.Name)
 	err := os.MkdirAll(filepath.Dir(path), folderMode)
 	if err == nil {
 		err = writePart(ctx, path, s, &p)
@@ -86,13 +87,13 @@ func takePart(ctx context.Context, folder string, s source) Part {
 	return p
 }
 
-func writePart(ctx context.Context, path string, s source, p *Part) error {
+func writePart(ctx context.Context, path string, s Source, p *Part) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, fileMode)
 	if err != nil {
 		return err
 	}
 	w := &boundedWriter{w: f, left: partBytesMax}
-	err = s.write(ctx, w)
+	err = s.Write(ctx, w)
 	p.Bytes = partBytesMax - w.left
 	return errors.Join(err, f.Close())
 }

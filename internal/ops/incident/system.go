@@ -13,8 +13,8 @@ import (
 
 // system returns what the machine says of itself. A program that isn't there has what the
 // kernel says in its stead, where there is such a thing.
-func (f *From) system() []source {
-	return []source{
+func (f *From) system() []Source {
+	return []Source{
 		{"memory.txt", f.program([]string{"/proc/meminfo", "/proc/pressure/memory", "/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"}, "free", "-h")},
 		{"disk.txt", f.program([]string{"/proc/mounts", "/proc/pressure/io"}, "df", "-h")},
 		{"inodes.txt", f.program(nil, "df", "-i")},

@@ -92,8 +92,10 @@ func mitigation(events []event.Event, from, to time.Time) (at time.Time, ok bool
 // byHand reports whether somebody asked for a change.
 func byHand(e *event.Event) bool {
 	switch e.Kind {
-	case event.KindDrain, event.KindBan:
-		return strings.HasPrefix(e.Detail, "asked by ") || e.Kind == event.KindDrain
+	case event.KindDrain:
+		return true
+	case event.KindBan:
+		return e.Worse || strings.HasPrefix(e.Cause, "lifted by ")
 	case event.KindReload:
 		return !e.Worse
 	}
