@@ -94,3 +94,64 @@ func TestWatchdog(t *testing.T) {
 		t.Errorf("the journal tells of %s watchdog timeouts, want 1", got)
 	}
 }
+
+// TestCrashAfterAnUpgrade kills the process that an upgrade has started, while the former one
+// still drains: the service manager sees it end, as it would any other.
+func TestCrashAfterAnUpgrade(t *testing.T) {
+	m := machine.Boot(t)
+	held, release := make(chan struct{}), make(chan struct{})
+	origin := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		held <- struct{}{}
+		<-release
+	})}
+	go origin.Serve(m.Listen("127.0.0.1:8000"))
+	defer origin.Close()
+	defer close(release)
+	m.Start(binary(), upstreamed)
+	former := property(m, "MainPID")
+	connect(t, m, "/held")
+	<-held
+	m.Run("sentinel", "upgrade")
+	m.Run("kill", "-KILL", property(m, "MainPID"))
+	m.Await("test $(systemctl show sentinel -P NRestarts) = 1 && systemctl is-active -q sentinel && curl -sf localhost:8080/health")
+	if got := strings.TrimSpace(m.Shell("pgrep -xc sentinel; test -e /proc/" + former + " && echo former")); got != "1" {
+		t.Errorf("processes: %q, want the new one alone", got)
+	}
+	if got := m.Shell("journalctl -u sentinel | grep 'Watchdog timeout'"); got != "" {
+		t.Errorf("only the watchdog has noticed: %s", got)
+	}
+}
+
+// TestLongDrain stops the service while a request takes longer than the unit says a stop may:
+// the process has told the service manager how long it drains.
+func TestLongDrain(t *testing.T) {
+	m := machine.Boot(t)
+	held, release := make(chan struct{}), make(chan struct{})
+	origin := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		held <- struct{}{}
+		<-release
+		io.WriteString(w, "late")
+	})}
+	go origin.Serve(m.Listen("127.0.0.1:8000"))
+	defer origin.Close()
+	m.InstallSentinel(binary(), upstreamed)
+	m.Write("/etc/systemd/system/sentinel.service.d/short.conf", "[Service]\nTimeoutStopSec=1\n", 0o644)
+	m.Run("systemctl", "daemon-reload")
+	m.Run("systemctl", "start", "sentinel")
+	_, in := connect(t, m, "/held")
+	<-held
+	m.Run("systemctl", "stop", "--no-block", "sentinel")
+	m.Await("test $(systemctl show sentinel -P ActiveState) = deactivating")
+	if got := m.Shell("sentinel status"); !strings.Contains(got, "draining") {
+		t.Errorf("status while it drains = %s", got)
+	}
+	time.Sleep(2 * time.Second) // past the time of the unit
+	close(release)
+	if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("the request in hand: %v, %v, want it answered", resp, err)
+	}
+	m.Await("test $(systemctl show sentinel -P ActiveState) = inactive")
+	if got := property(m, "Result"); got != "success" {
+		t.Errorf("result = %s, want success", got)
+	}
+}

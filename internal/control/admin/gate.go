@@ -15,6 +15,7 @@ type Gate struct {
 	access atomic.Pointer[Access]
 	cert   atomic.Pointer[tls.Certificate]
 	audit  *Audit
+	held   atomic.Bool
 }
 
 // NewGate returns a gate that lets root and the user of the process do all, and records
@@ -31,6 +32,10 @@ func (g *Gate) Set(a *Access, cert *tls.Certificate) {
 	g.access.Store(a)
 	g.cert.Store(cert)
 }
+
+// Hold refuses changes, or no longer: another process has read what is kept of them and may
+// go on in place of this one.
+func (g *Gate) Hold(on bool) { g.held.Store(on) }
 
 // TLS returns the settings of the listener for clients on a network: a client without a
 // certificate of one of the authorities gets no connection.

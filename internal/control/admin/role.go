@@ -110,6 +110,10 @@ func (s *Server) wants(role Role, h http.HandlerFunc) http.HandlerFunc {
 			h(w, r)
 			return
 		}
+		if s.gate.held.Load() {
+			refuse(w, &Problem{Status: http.StatusServiceUnavailable, Message: "an upgrade is under way, and what is changed now might be lost: ask again in a few seconds"})
+			return
+		}
 		s.recorded(w, r, by, h)
 	}
 }

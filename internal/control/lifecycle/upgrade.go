@@ -45,11 +45,13 @@ type successor struct {
 func (p *Process) upgrade(ctx context.Context, cause string) admin.Upgrade {
 	began := time.Now()
 	p.notify.reloading()
+	p.gate.Hold(true)
 	next, version, err := p.prepareSuccessor(ctx)
 	if err == nil {
 		err = p.handOver(next)
 	}
 	if err != nil {
+		p.gate.Hold(false)
 		o := p.upgradeFailed(cause, err)
 		p.notify.ready("serving, the upgrade failed")
 		return o
