@@ -20,6 +20,7 @@ type topFlags struct {
 	window time.Duration
 	n      int
 	watch  bool
+	every  time.Duration
 }
 
 // watchEvery is how often --watch asks.
@@ -28,26 +29,37 @@ const watchEvery = 2 * time.Second
 func (a *app) topCommand() *cobra.Command {
 	var f topFlags
 	cmd := &cobra.Command{
-		Use:   "top " + strings.Join(admin.TopLists(), "|"),
-		Short: "Show which clients, routes, paths, user agents or faults have most requests",
-		Long: `Show those with most requests in the last minute, or up to five: clients by address
+		Use:   "top [" + strings.Join(admin.TopLists(), "|") + "]",
+		Short: "Watch the running sentinel, or show who has most requests",
+		Long: `Without an argument, watch the running sentinel in the terminal: rates, failures, latency,
+upstreams, clients, events and bans, a look every --every; drain, ban and lift bans at a key
+and a confirmation. 'q' quits, '?' shows the keys. It needs 80 columns and 24 lines, no mouse
+and no colours (NO_COLOR is obeyed). With --json one look is printed instead.
+
+With an argument, show those with most requests in the last minute, or up to five: clients by address
 (behind trusted proxies the one that they name), routes, canonical paths, user agents, or
 the causes of failed requests. Every request is counted, in constant memory; where keys
 are too many for that, a count is marked by how much it may be too high. Whoever has more
 than a 256th of the requests is in the list. Exit code 3: no sentinel is running.`,
-		Example: "  sentinel top clients\n  sentinel top paths --window 5m --number 50\n  sentinel top clients --json | jq -r '.entries[].key'",
+		Example: "  sentinel top\n  sentinel top clients\n  sentinel top paths --window 5m --number 50\n  sentinel top clients --json | jq -r '.entries[].key'",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || !slices.Contains(admin.TopLists(), args[0]) {
-				return usagef("one of %s wanted", strings.Join(admin.TopLists(), ", "))
+			if len(args) > 1 || len(args) == 1 && !slices.Contains(admin.TopLists(), args[0]) {
+				return usagef("one of %s wanted, or nothing", strings.Join(admin.TopLists(), ", "))
 			}
 			return nil
 		},
 		ValidArgs: admin.TopLists(),
-		RunE:      func(cmd *cobra.Command, args []string) error { return a.top(cmd.Context(), args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.topView(cmd, f.every)
+			}
+			return a.top(cmd.Context(), args[0], f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.DurationVar(&f.window, "window", time.Minute, "how far back, up to 5m")
 	flags.IntVarP(&f.n, "number", "n", 20, "how many to show, up to 256")
+	flags.DurationVar(&f.every, "every", 2*time.Second, "without an argument: how often to look, 500ms to 1m")
 	flags.BoolVarP(&f.watch, "watch", "w", false, "show it anew every two seconds until interrupted")
 	a.socketFlagOn(cmd)
 	return cmd
