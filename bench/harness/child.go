@@ -68,10 +68,9 @@ func (c *child) stop() {
 
 // awaitOK returns once url answers 200. It fails when the child ends first or
 // ten seconds pass.
-func (c *child) awaitOK(ctx context.Context, url string) error {
+func (c *child) awaitOK(ctx context.Context, client *http.Client, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	client := client()
 	last := "no answer"
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -170,7 +170,7 @@ func TestChildIsReportedAndStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.awaitOK(context.Background(), "http://"+freeAddress(t))
+	err = c.awaitOK(context.Background(), settings{}.client(), "http://"+freeAddress(t))
 	if err == nil || !strings.Contains(err.Error(), "cannot bind") {
 		t.Errorf("awaitOK = %v, want what the child printed", err)
 	}
@@ -237,4 +237,32 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+func TestParseStreams(t *testing.T) {
+	const text = `starting benchmark...
+TLS Protocol: TLSv1.3
+Cipher: TLS_AES_128_GCM_SHA256
+Server Temp Key: X25519 253 bits
+Application protocol: h2
+Warm-up started for thread #0.
+finished in 2.05s, 27890.50 req/s, 28.15MB/s
+requests: 55781 total, 56293 started, 55781 done, 55781 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 55781 2xx, 0 3xx, 0 4xx, 0 5xx
+`
+	l, err := parseStreams([]byte(text))
+	if err != nil || l.Requests != 55781 || l.Micros != 2_050_000 || l.failure() != nil {
+		t.Errorf("parseStreams = %+v, %v; failure %v", l, err, l.failure())
+	}
+	for _, change := range [][2]string{{"0 5xx", "3 5xx"}, {"0 errored", "3 errored"}, {"0 failed", "1 failed"}, {"0 timeout", "2 timeout"}, {"55781 2xx", "0 2xx"}} {
+		l, err := parseStreams([]byte(strings.Replace(text, change[0], change[1], 1)))
+		if err != nil || l.failure() == nil {
+			t.Errorf("a run with %s passes: %v", change[1], err)
+		}
+	}
+	for _, change := range [][2]string{{"protocol: h2", "protocol: http/1.1"}, {"AES_128_GCM", "AES_256_GCM"}, {"requests:", "-"}} {
+		if _, err := parseStreams([]byte(strings.Replace(text, change[0], change[1], 1))); err == nil {
+			t.Errorf("a run with %q instead of %q passes", change[1], change[0])
+		}
+	}
 }

@@ -43,7 +43,7 @@ func parseOptions(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("harness", flag.ContinueOnError)
 	f.StringVar(&o.proxies, "proxies", "haproxy,nginx,caddy,sentinel", "`names` of the proxies to run")
-	f.StringVar(&o.scenarios, "scenarios", "1k,1k-log,1m,browser,1k-targets,1k-tls,handshake,idle,idle-tls", "`names` of the scenarios to run")
+	f.StringVar(&o.scenarios, "scenarios", "1k,1k-log,1m,browser,1k-targets,1k-tls,handshake,h2c-16x32,h2c-4x8,h2-16x32,h2-4x8,idle,idle-tls", "`names` of the scenarios to run")
 	f.StringVar(&o.conns, "conns", "", "`numbers` of connections, instead of those of each scenario but idle")
 	f.IntVar(&o.rounds, "rounds", 5, "measured rounds of each proxy; a warm-up comes first")
 	f.DurationVar(&o.duration, "d", 3*time.Second, "length of a round, whole seconds")
@@ -124,7 +124,7 @@ func run(ctx context.Context, o options) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
-	if err := prepare(ctx, o, chosenPeers); err != nil {
+	if err := prepare(ctx, o, chosenPeers, chosenScenarios); err != nil {
 		return err
 	}
 	if err := pinThreads(o.loadCore); err != nil {

@@ -109,7 +109,7 @@ func (b *bench) startOrigin(ctx context.Context) error {
 		return err
 	}
 	b.origin = c
-	return c.awaitOK(ctx, "http://"+address+b.scenario.path)
+	return c.awaitOK(ctx, settings{}.client(), "http://"+address+b.scenario.path)
 }
 
 func (b *bench) startPeer(ctx context.Context, p peer) error {
@@ -126,7 +126,7 @@ func (b *bench) startPeer(ctx context.Context, p peer) error {
 	if err != nil {
 		return err
 	}
-	if err := c.awaitOK(ctx, at.scheme()+at.Listen+b.scenario.path); err != nil {
+	if err := c.awaitOK(ctx, at.client(), at.scheme()+at.Listen+b.scenario.path); err != nil {
 		c.stop()
 		return err
 	}
@@ -165,7 +165,7 @@ func (b *bench) round(ctx context.Context, p runningPeer, script string, conns, 
 	if round == 0 {
 		d = b.warmup
 	}
-	l, err := runLoad(ctx, b.loadCore, script, p.place.scheme()+p.place.Listen+b.scenario.path, conns, d)
+	l, err := b.load(ctx, script, p.place.scheme()+p.place.Listen+b.scenario.path, conns, d)
 	if err != nil {
 		return err
 	}
@@ -185,6 +185,14 @@ func (b *bench) round(ctx context.Context, p runningPeer, script string, conns, 
 	fmt.Fprintf(os.Stderr, "%s %d round %d %-14s %8.2f us/request %8.0f requests/s, others %.2f cores\n",
 		s.Scenario, s.Conns, s.Round, s.Proxy, s.ProxyMicros, s.RequestsPerSecond, s.OthersCores)
 	return nil
+}
+
+// load has the generator of the scenario send requests for d.
+func (b *bench) load(ctx context.Context, script, url string, conns int, d time.Duration) (load, error) {
+	if b.scenario.streams > 0 {
+		return runStreams(ctx, b.loadCore, url, conns, b.scenario.streams, d)
+	}
+	return runLoad(ctx, b.loadCore, script, url, conns, d)
 }
 
 // clocks are the CPU clocks around a round.

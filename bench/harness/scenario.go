@@ -18,6 +18,7 @@ type scenario struct {
 	closes  bool     // each request comes over a connection of its own
 	idle    bool     // memory of idle connections instead of CPU of requests
 	proxies []string // those that take part; nil is all
+	streams int      // requests at once on each connection; 0: one, by HTTP/1.1
 	plain   bool     // Sentinel runs once more beside itself, as scenario 1k has it
 }
 
@@ -27,6 +28,7 @@ type settings struct {
 	LargeContent bool // buffers sized for responses of 1 MiB
 	TLS          bool // over TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, a certificate of ECDSA on P-256
 	FullShakes   bool // no session is resumed
+	HTTP2        bool // clients speak HTTP/2: by agreement over TLS, without asking elsewhere
 	TargetCount  int  // so many targets, checked and by least connections; 0: the origin alone
 }
 
@@ -46,6 +48,10 @@ func scenarios() []scenario {
 			name: "handshake", about: "as 1k-tls, a full handshake for each request", path: "/1k", conns: []int{16}, closes: true,
 			settings: settings{TLS: true, FullShakes: true}, proxies: []string{reference, "nginx", sentinel},
 		},
+		{name: "h2c-16x32", about: "as 1k, over HTTP/2 without TLS, 16 connections with 32 streams each", path: "/1k", conns: []int{16}, streams: 32, settings: settings{HTTP2: true}},
+		{name: "h2c-4x8", about: "the same, 4 connections with 8 streams each", path: "/1k", conns: []int{4}, streams: 8, settings: settings{HTTP2: true}},
+		{name: "h2-16x32", about: "as h2c-16x32, over TLS as in 1k-tls", path: "/1k", conns: []int{16}, streams: 32, settings: settings{HTTP2: true, TLS: true}},
+		{name: "h2-4x8", about: "as h2c-4x8, over TLS as in 1k-tls", path: "/1k", conns: []int{4}, streams: 8, settings: settings{HTTP2: true, TLS: true}},
 		{name: "idle-tls", about: "as idle, over TLS as in 1k-tls", path: "/1k", conns: []int{5000}, settings: settings{TLS: true}, idle: true},
 		{name: "idle", about: "resident memory of idle keep-alive connections that did one request each", path: "/1k", conns: []int{10000}, idle: true},
 	}

@@ -19,7 +19,10 @@ import (
 
 // cipherSuite is what every proxy must settle on where a scenario has TLS; the key exchange
 // is X25519, the most that all of them speak.
-const cipherSuite = tls.TLS_AES_128_GCM_SHA256
+const (
+	cipherSuite = tls.TLS_AES_128_GCM_SHA256
+	cipherName  = "TLS_AES_128_GCM_SHA256"
+)
 
 // clientTLS is how the harness itself connects. What a proxy settles on is checked.
 func clientTLS() *tls.Config {
@@ -35,8 +38,12 @@ func clientTLS() *tls.Config {
 }
 
 // client makes requests of the harness, each over a connection of its own.
-func client() *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: clientTLS()}}
+func (s settings) client() *http.Client {
+	t := &http.Transport{DisableKeepAlives: true, TLSClientConfig: clientTLS(), Protocols: new(http.Protocols)}
+	t.Protocols.SetHTTP1(!s.HTTP2)
+	t.Protocols.SetHTTP2(s.HTTP2)
+	t.Protocols.SetUnencryptedHTTP2(s.HTTP2)
+	return &http.Client{Transport: t}
 }
 
 // dial opens a connection, with TLS where a scenario has it.
@@ -70,7 +77,7 @@ func writeCertificate(dir string) error {
 		return err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench.example"}, DNSNames: []string{"bench.example"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench.example"}, DNSNames: []string{"bench.example"}, IPAddresses: []net.IP{net.ParseIP(host)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

@@ -13,12 +13,15 @@ import (
 // packages maps the programs the harness runs to the Debian packages that hold
 // them.
 func packages() map[string]string {
-	return map[string]string{"haproxy": "haproxy", "nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux"}
+	return map[string]string{"haproxy": "haproxy", "nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux", "h2load": "nghttp2-client"}
 }
 
 // prepare makes every program available that the chosen peers need.
-func prepare(ctx context.Context, o options, chosen []peer) error {
+func prepare(ctx context.Context, o options, chosen []peer, scenarios []scenario) error {
 	programs := []string{"wrk", "taskset"}
+	if slices.ContainsFunc(scenarios, func(s scenario) bool { return s.streams > 0 }) {
+		programs = append(programs, "h2load")
+	}
 	for _, p := range chosen {
 		if _, packaged := packages()[p.name]; packaged {
 			programs = append(programs, p.name)
