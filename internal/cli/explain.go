@@ -2,32 +2,189 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
+	"sentinel/internal/control/admin"
+	"sentinel/internal/control/lifecycle"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/observe/flight"
 
 	"github.com/spf13/cobra"
 )
 
+// explainFlags are the flags of explain.
+type explainFlags struct {
+	fields           []string
+	client, listener string
+	offline, all     bool
+}
+
 func (a *app) explainCommand() *cobra.Command {
+	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain REQUEST-ID",
-		Short: "Show what happened to a request",
-		Long: `Show what happened to a request of the last minutes that failed, was refused or was among
-the slowest: where it went, how long each phase took, every try at a target, the fault, what
-it means and what to do. The id is in the access log and in the answer that the client got.
-Exit code 1: the request isn't among those that are kept. Exit code 3: no sentinel is
-running.`,
-		Example: "  sentinel explain 0a1b2c3d4e5f60718293a4b5c6d7e8f9",
-		Args:    exactly(1, "the id of a request"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.explainID(cmd.Context(), args[0]) },
+		Use:   "explain REQUEST-ID | [METHOD] URL",
+		Short: "Show what happened to a request, or what would happen to one",
+		Long: `With a URL, show what a request would meet: the listener and its certificate, the route and
+why each other one doesn't take it, what every policy says (with what is left of rate
+limits), the path that the upstream sees, the targets and which of them would get it, the
+timeouts, retries and the fallback. The running sentinel walks the request by the code that
+serves requests, and neither sends nor counts anything; credentials aren't tried. Where none
+runs, or with --offline, the configuration file is used.
+
+With the id of a request, show what happened to one of the last minutes that failed, was
+refused or was among the slowest: where it went, how long each phase took, every try at a
+target, the fault, what it means and what to do. The id is in the access log and in the
+answer that the client got.
+
+Exit code 1: the request isn't among those that are kept, or can't be explained. Exit code
+3: no sentinel is running.`,
+		Example: `  sentinel explain https://shop.example/cart
+  sentinel explain POST https://shop.example/cart -H 'Content-Type: application/json' --client 192.0.2.7
+  sentinel explain 0a1b2c3d4e5f60718293a4b5c6d7e8f9`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usagef("the id of a request, or a method and a URL wanted")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 2:
+				return a.explainURL(cmd.Context(), args[0], args[1], &f)
+			case strings.Contains(args[0], "://"):
+				return a.explainURL(cmd.Context(), "GET", args[0], &f)
+			}
+			return a.explainID(cmd.Context(), args[0])
+		},
 	}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.fields, "header", "H", nil, "a header `LINE` of the request, such as 'Accept: text/html'; several times for more")
+	flags.StringVar(&f.client, "client", "", "the `ADDRESS` that the request comes from (default 127.0.0.1)")
+	flags.StringVar(&f.listener, "listener", "", "the listener `NAME` that it comes to (default: the one of the URL's scheme and port)")
+	flags.BoolVar(&f.all, "all", false, "all routes that don't take it, not only the nearest")
+	flags.BoolVar(&f.offline, "offline", false, "by the configuration file, not by the running sentinel")
 	a.socketFlagOn(cmd)
 	return cmd
+}
+
+func (a *app) explainURL(ctx context.Context, method, url string, f *explainFlags) error {
+	q := admin.ExplainRequest{Method: strings.ToUpper(method), URL: url, Fields: f.fields, Client: f.client, Listener: f.listener, Everyone: f.all}
+	var e admin.Explanation
+	err := admin.ErrNotRunning
+	if !f.offline {
+		e, err = a.client(askTimeout).Explain(ctx, q)
+	}
+	if errors.Is(err, admin.ErrNotRunning) {
+		if !f.offline {
+			fmt.Fprintf(a.err, "sentinel: none is running: explained by %s alone\n", a.configFile())
+		}
+		e, err = lifecycle.ExplainFile(a.configFile(), q)
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(e)
+	}
+	return printExplanation(a.out, &e)
+}
+
+// printExplanation writes what a request would meet.
+func printExplanation(w io.Writer, e *admin.Explanation) error {
+	fmt.Fprintf(w, "%s\n  %s\n", escaped(e.Request), e.Outcome)
+	if e.Offline {
+		fmt.Fprintln(w, "  by the configuration alone: states, counts and bans of a running sentinel aren't in it")
+	}
+	fmt.Fprintf(w, "\n  listener     %s: %s\n", e.Listener, e.ListenerWhy)
+	if e.Certificate != "" {
+		fmt.Fprintf(w, "  certificate  %s\n", e.Certificate)
+	}
+	fmt.Fprintf(w, "  client       %s\n", e.Client)
+	if e.Path != "" {
+		fmt.Fprintf(w, "  path         %s\n", escaped(e.Path))
+	}
+	switch {
+	case e.Route != "":
+		fmt.Fprintf(w, "  route        %s: %s\n", e.Route, e.RouteWhy)
+	case e.Path != "":
+		fmt.Fprintln(w, "  route        none")
+	}
+	if e.Sent != "" && e.Sent != e.Path {
+		fmt.Fprintf(w, "  rewritten    %s\n", escaped(e.Sent))
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	printOthers(t, e)
+	printPolicies(t, e.Policies)
+	if e.Onward != nil {
+		printOnward(t, e.Onward)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return printFault(w, e.Fault)
+}
+
+func printOthers(w io.Writer, e *admin.Explanation) {
+	if len(e.Others) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\n  NOT ROUTE\tPRIORITY\tBECAUSE")
+	for _, o := range e.Others {
+		fmt.Fprintf(w, "  %s\t%d\t%s\n", o.Route, o.Priority, strings.Join(o.Why, "; "))
+	}
+	if e.MoreOthers > 0 {
+		fmt.Fprintf(w, "  and %s (--all)\n", count(e.MoreOthers, "more route"))
+	}
+}
+
+func printPolicies(w io.Writer, list []admin.PolicyAnswer) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\n  POLICY\tSAYS\tDETAIL")
+	for _, p := range list {
+		name := p.Policy
+		if p.Name != "" {
+			name += " " + p.Name
+		}
+		says := p.Answer
+		if p.Fault != "" {
+			says += " (" + p.Fault + ")"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", name, says, p.Detail)
+	}
+}
+
+func printOnward(w io.Writer, o *admin.OnwardPlan) {
+	fmt.Fprintf(w, "\n  UPSTREAM %s\tTARGET\tWEIGHT\tSTATE\tBREAKER\tIN FLIGHT\tLATENCY\tTAKES IT\n", o.Upstream)
+	for _, t := range o.Targets {
+		takes := "yes"
+		if t.Refusal != "" {
+			takes = "no: " + t.Refusal
+		}
+		mark := ""
+		if t.Target == o.Target {
+			mark = "->"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%d\t%s\t%s\t%d\t%s\t%s\n", mark, t.Target, t.Weight, t.State, dash(t.Breaker), t.InFlight, seconds(t.LatencyMS/1000), takes)
+	}
+	line := func(what, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "\n  %s: %s", what, text)
+		}
+	}
+	line("target", strings.TrimSpace(o.Target+" "+o.Why))
+	line("split", strings.Join(o.Split, ", "))
+	line("requests", o.Queue)
+	line("timeouts", strings.Join(o.Timeouts, ", "))
+	line("tries", o.Retries)
+	line("fallback", o.Fallback)
+	fmt.Fprintln(w)
 }
 
 func (a *app) explainID(ctx context.Context, id string) error {

@@ -167,6 +167,8 @@ type Options struct {
 	Talkers admin.Talkers
 	// Series is what the admin API shows of the last hour; may be nil.
 	Series admin.Series
+	// Explain says what a request would meet; may be nil.
+	Explain func(admin.ExplainRequest) (admin.Explanation, error)
 	// Flight is what the admin API shows of single requests; may be nil.
 	Flight admin.Flight
 	// WhatIf answers what limits would have done; may be nil.

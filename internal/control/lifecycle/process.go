@@ -229,6 +229,9 @@ func (p *Process) newAdmin() sideServer {
 	if p.opt.Series != nil {
 		s.AddSeries(p.opt.Series)
 	}
+	if p.opt.Explain != nil {
+		s.AddExplain(p.opt.Explain)
+	}
 	if p.opt.Flight != nil {
 		s.AddFlight(p.opt.Flight)
 	}

@@ -162,6 +162,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 		Upstreams: a.keeper, Events: events, Record: events.Record, Talkers: top, Series: hour, Bans: a.bans, WhatIf: a.whatIf, Overrides: a.overrides, SetGeneration: m.SetGeneration, Certificates: a.certs,
 		KernelBans: a.kernel,
 		Flight:     flights{recorder, clock},
+		Explain:    a.explain,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -19,10 +19,7 @@ const overPatience = time.Minute
 // challenge asks whether the client has to prove first that it is worth an answer, and
 // remembers what to answer where it has to.
 func (x *exchange) challenge() fault.Kind {
-	s := x.ln.Security
-	if x.route.Security != nil {
-		s = x.route.Security[x.ln.Slot]
-	}
+	s := x.security()
 	if s == nil {
 		return fault.None
 	}
@@ -40,6 +37,14 @@ func (x *exchange) challenge() fault.Kind {
 		return fault.ChallengeFailed
 	}
 	return fault.None
+}
+
+// security returns who is challenged; nil for nobody.
+func (x *exchange) security() *snapshot.Security {
+	if x.route.Security != nil {
+		return x.route.Security[x.ln.Slot]
+	}
+	return x.ln.Security
 }
 
 // rate counts the request and returns how many its client sent in about the last minute: a

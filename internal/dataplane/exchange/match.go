@@ -56,9 +56,14 @@ func (x *exchange) canonicalise() fault.Kind {
 
 var rootPath = []byte("/")
 
-func (x *exchange) lookUp() (*snapshot.Route, bool) {
+// input is what the table is asked.
+func (x *exchange) input() route.Input {
 	h := &x.req.Head
-	in := route.Input{Host: h.Bytes(h.Authority), Path: x.path, Method: h.Bytes(h.MethodAt), Query: h.Bytes(h.Query), Head: h}
+	return route.Input{Host: h.Bytes(h.Authority), Path: x.path, Method: h.Bytes(h.MethodAt), Query: h.Bytes(h.Query), Head: h}
+}
+
+func (x *exchange) lookUp() (*snapshot.Route, bool) {
+	in := x.input()
 	if r, ok := x.preflightRoute(in); ok {
 		return r, true
 	}
@@ -72,21 +77,31 @@ var (
 
 // answerProbe answers /health and /ready unless a route matches exactly that path.
 func (x *exchange) answerProbe() (answered bool, err error) {
-	h := &x.req.Head
-	path := h.Bytes(h.Path)
-	if h.Connect || len(path) < len(readyPath) || len(path) > len(healthPath) || path[1] != 'h' && path[1] != 'r' {
+	asked, health := x.probes()
+	switch {
+	case !asked:
 		return false, nil
-	}
-	health := bytes.Equal(path, healthPath)
-	if !health && !bytes.Equal(path, readyPath) || h.Method != message.MethodGet && h.Method != message.MethodHead {
-		return false, nil
-	}
-	x.path, x.matched = path, path
-	if r, ok := x.lookUp(); ok && !x.req.Client.HealthOnly && (health && r.OwnsHealth || !health && r.OwnsReady) {
-		return false, nil
-	}
-	if health {
+	case health:
 		return true, x.answerJSON(200, x.healthBody())
 	}
 	return true, x.answerReady()
+}
+
+// probes reports whether the request asks for /health or /ready, which are no route's, and
+// whether for /health.
+func (x *exchange) probes() (asked, health bool) {
+	h := &x.req.Head
+	path := h.Bytes(h.Path)
+	if h.Connect || len(path) < len(readyPath) || len(path) > len(healthPath) || path[1] != 'h' && path[1] != 'r' {
+		return false, false
+	}
+	health = bytes.Equal(path, healthPath)
+	if !health && !bytes.Equal(path, readyPath) || h.Method != message.MethodGet && h.Method != message.MethodHead {
+		return false, false
+	}
+	x.path, x.matched = path, path
+	if r, ok := x.lookUp(); ok && !x.req.Client.HealthOnly && (health && r.OwnsHealth || !health && r.OwnsReady) {
+		return false, false
+	}
+	return true, health
 }

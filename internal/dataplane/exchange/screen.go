@@ -3,6 +3,7 @@ package exchange
 import (
 	"net/netip"
 
+	"sentinel/internal/dataplane/block"
 	"sentinel/internal/dataplane/fault"
 )
 
@@ -52,10 +53,7 @@ func (x *exchange) screen() fault.Kind {
 		e.Hit()
 		x.wouldRefuse(fault.ClientBanned)
 	}
-	list := x.route.Access
-	if list == nil {
-		list = x.ln.Access
-	}
+	list := x.accessList()
 	if !list.AllowsFrom(x.client, x) {
 		if list.Shadow {
 			x.wouldRefuse(fault.AccessDenied)
@@ -64,4 +62,12 @@ func (x *exchange) screen() fault.Kind {
 		return fault.AccessDenied
 	}
 	return fault.None
+}
+
+// accessList returns the list that holds for the request; nil lets everybody in.
+func (x *exchange) accessList() *block.List {
+	if x.route.Access != nil {
+		return x.route.Access
+	}
+	return x.ln.Access
 }

@@ -160,6 +160,58 @@ func TestMatchAgreesWithReference(t *testing.T) {
 			if got != want || ok != wantOK {
 				t.Fatalf("Match(host %q, path %q) = %d, %v, want %d, %v", in.Host, in.Path, got, ok, want, wantOK)
 			}
+			checkExplained(t, table, list, in, got)
 		}
 	})
+}
+
+// checkExplained checks that an explanation says what happens: one rule wins, which is the one
+// that Match finds; those that the reference lets match match; those that don't have failed in
+// something, and without what they have failed in they match; those that lost have a reason.
+func checkExplained(t *rapid.T, table *Table[int], list []Rule[int], in *Input, won int) {
+	for i, v := range table.Explain(in) {
+		matches := referenceRank(&list[i], in) != nil
+		if v.Matches != matches || v.Wins != (v.Value == won) || v.Value != i+1 {
+			t.Fatalf("Explain(host %q, path %q) says of rule %d %+v, want that it matches: %v, and that %d won", in.Host, in.Path, i+1, v, matches, won)
+		}
+		if (len(v.Failed) > 0) == matches || (v.LostBy != "") != (matches && !v.Wins) {
+			t.Fatalf("Explain(host %q, path %q) of rule %d = %+v: no reason for what it says", in.Host, in.Path, i+1, v)
+		}
+		without := list[i]
+		for _, f := range v.Failed {
+			switch f.Part {
+			case PartHost:
+				without.Hosts = nil
+			case PartPath:
+				without.Exact, without.Prefixes, without.Regexps = nil, nil, nil
+			case PartMethod:
+				without.Methods = nil
+			case PartField:
+				without.Fields = nil
+			case PartParam:
+				without.Params = nil
+			}
+		}
+		if referenceRank(&without, in) == nil {
+			t.Fatalf("Explain(host %q, path %q) of rule %d = %+v, and without these it doesn't match either", in.Host, in.Path, i+1, v.Failed)
+		}
+		if v.LostBy != "" {
+			checkLost(t, referenceRank(&list[won-1], in), referenceRank(&list[i], in), v.LostBy)
+		}
+	}
+}
+
+// checkLost checks the reason by which a rule lost to another one.
+func checkLost(t *rapid.T, winner, loser []int, by string) {
+	for i, name := range []string{"priority", "host", "path", "conditions"} {
+		if winner[i] != loser[i] {
+			if by != name {
+				t.Fatalf("%v lost to %v by %q, want %q", loser, winner, by, name)
+			}
+			return
+		}
+	}
+	if by != "order" {
+		t.Fatalf("%v lost to %v by %q, want the order", loser, winner, by)
+	}
 }

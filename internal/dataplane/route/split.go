@@ -45,6 +45,17 @@ func (s *Split[T]) Pick(n uint64) T {
 	return s.values[i]
 }
 
+// Shares returns the values that are picked, with the part of all that each gets, 0 to 1.
+func (s *Split[T]) Shares() (values []T, parts []float64) {
+	before := uint64(0)
+	for i, end := range s.ends {
+		values = append(values, s.values[i])
+		parts = append(parts, float64(end-before)/float64(s.ends[len(s.ends)-1]))
+		before = end
+	}
+	return values, parts
+}
+
 // stride returns a number coprime to slots, near slots divided by the golden ratio so
 // that neighbours land far apart.
 func stride(slots uint64) uint64 {

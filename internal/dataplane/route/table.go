@@ -33,7 +33,8 @@ type Table[T any] struct {
 	exact     map[string]*site
 	wildcard  map[string]*site // by the name with its leading dot
 	any       *site
-	suffixMax int // length of the longest key of wildcard
+	suffixMax int       // length of the longest key of wildcard
+	rules     []Rule[T] // to explain them
 }
 
 // hostBytesMax bounds a host name in bytes (RFC 1035 section 2.3.4, with room for
@@ -45,13 +46,14 @@ const hostBytesMax = 255
 // then the more specific path (exact, longer prefix, regular expression, none, where
 // the prefix "/" is none as it matches every path); then the one with more conditions;
 // then the one that stands first. Where a rule names several hosts or paths, the best
-// of those that match counts.
+// of those that match counts. The rules are the table's from then on.
 func Build[T any](rules []Rule[T]) *Table[T] {
 	t := &Table[T]{
 		values:   make([]T, len(rules)),
 		exact:    map[string]*site{},
 		wildcard: map[string]*site{},
 		any:      newSite(),
+		rules:    rules,
 	}
 	for i := range rules {
 		t.values[i] = rules[i].Value
@@ -140,6 +142,16 @@ func insertPaths[T any](s *site, r *Rule[T], e entry) {
 
 // Match returns the value of the best rule that matches in; false if none does.
 func (t *Table[T]) Match(in *Input) (T, bool) {
+	best := t.best(in)
+	if best == &noEntry {
+		var none T
+		return none, false
+	}
+	return t.values[best.rank.order], true
+}
+
+// best returns the entry that wins; noEntry if none matches.
+func (t *Table[T]) best(in *Input) *entry {
 	var buf [hostBytesMax]byte
 	best := &noEntry
 	if host, ok := hostName(&buf, in.Host); ok && len(host) > 0 {
@@ -155,12 +167,7 @@ func (t *Table[T]) Match(in *Input) (T, bool) {
 			}
 		}
 	}
-	best = t.any.match(in, best)
-	if best == &noEntry {
-		var none T
-		return none, false
-	}
-	return t.values[best.rank.order], true
+	return t.any.match(in, best)
 }
 
 // AppendHost appends the one form in which hosts are compared: lower case, without port and
