@@ -1,28 +1,43 @@
 package machine
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sentinel/internal/testkit/machine"
 )
 
-// build builds packages of a version and returns the file of a kind.
-func build(t *testing.T, version, kind string) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("../../tools/packages.sh", version, dir, kind)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("packages.sh: %v\n%s", err, out)
+// packages builds the packages of two versions, once, into a folder of its own.
+var packages = sync.OnceValues(func() (dir string, err error) {
+	dir = filepath.Join(programs, "packages")
+	for _, args := range [][]string{{"1.0.0", dir, "deb", "rpm"}, {"1.0.1", dir, "deb"}} {
+		if out, err := exec.Command("../../tools/packages.sh", args...).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("packages.sh: %w\n%s", err, out)
+		}
 	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*."+kind))
+	return dir, nil
+})
+
+// packageFile returns the package whose name a pattern matches.
+func packageFile(t *testing.T, pattern string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("building packages takes a while")
+	}
+	dir, err := packages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, pattern))
 	if len(files) != 1 {
-		t.Fatalf("packages.sh made %v, want one %s", files, kind)
+		t.Fatalf("packages.sh made %v, want one %s", files, pattern)
 	}
 	return files[0]
 }
@@ -30,12 +45,10 @@ func build(t *testing.T, version, kind string) string {
 // TestDebianPackage walks through the life of an installation: it is installed, configured,
 // started, upgraded under load, removed and purged.
 func TestDebianPackage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("building packages takes a while")
-	}
+	one := packageFile(t, "*1.0.0*.deb")
 	m := machine.Boot(t)
-	m.Install(build(t, "1.0.0", "deb"), "/root/one.deb", 0o644)
-	m.Install(build(t, "1.0.1", "deb"), "/root/two.deb", 0o644)
+	m.Install(one, "/root/one.deb", 0o644)
+	m.Install(packageFile(t, "*1.0.1*.deb"), "/root/two.deb", 0o644)
 
 	if out := m.Run("dpkg", "-i", "/root/one.deb"); !strings.Contains(out, "Edit /etc/sentinel/config.kdl") {
 		t.Errorf("dpkg -i says %s, want what to do next", out)
@@ -43,6 +56,8 @@ func TestDebianPackage(t *testing.T) {
 	expect(t, m, []expectation{
 		{"systemctl is-active sentinel; systemctl is-enabled sentinel", "inactive\nenabled"},
 		{"stat -c '%a %U %G' /etc/sentinel /etc/sentinel/certs /etc/sentinel/config.kdl", "750 root sentinel\n750 root sentinel\n640 root sentinel"},
+		{"zcat /usr/share/man/man1/sentinel.1.gz /usr/share/man/man1/sentinel-upgrade.1.gz | grep -c '^.TH'", "2"},
+		{"ls -d /usr/share/doc/sentinel/{reference/configuration.md,examples/full.kdl} /usr/share/sentinel/prometheus | wc -l; find /usr/share -name '*.go' -path '*sentinel*'", "3"},
 		{"sentinel --validate 2>&1 | cut -d: -f1", "/etc/sentinel/config.kdl is valid"},
 		{"bash -n /usr/share/bash-completion/completions/sentinel && logrotate -d /etc/logrotate.d/sentinel 2>&1 | grep -ci error", "0"},
 	})
@@ -82,11 +97,9 @@ func TestDebianPackage(t *testing.T) {
 // TestUpgradeOfThePackageThatFails installs a version over a configuration that it can't use:
 // dpkg is content, and the former process serves on.
 func TestUpgradeOfThePackageThatFails(t *testing.T) {
-	if testing.Short() {
-		t.Skip("building packages takes a while")
-	}
+	one := packageFile(t, "*1.0.0*.deb")
 	m := machine.Boot(t)
-	m.Install(build(t, "1.0.0", "deb"), "/root/one.deb", 0o644)
+	m.Install(one, "/root/one.deb", 0o644)
 	m.Run("dpkg", "-i", "/root/one.deb")
 	m.Run("systemctl", "start", "sentinel")
 	pid := property(m, "MainPID")
@@ -102,10 +115,7 @@ func TestUpgradeOfThePackageThatFails(t *testing.T) {
 
 // TestRPM looks at the form and, where there is rpm, at the files of the package.
 func TestRPM(t *testing.T) {
-	if testing.Short() {
-		t.Skip("building packages takes a while")
-	}
-	file := build(t, "1.0.0", "rpm")
+	file := packageFile(t, "*1.0.0*.rpm")
 	text, err := os.ReadFile(file)
 	if err != nil || !strings.HasPrefix(string(text), "\xed\xab\xee\xdb") {
 		t.Fatalf("%s isn't an rpm: %v", file, err)
