@@ -23,16 +23,19 @@ type drainFlags struct {
 	undo, wait bool
 	reason     string
 	timeout    time.Duration
+	lasts      time.Duration // 0: until it is undone
 }
 
-func (a *app) drainCommand() *cobra.Command {
+// drainCommand is the command that drains, for as long as lasts unless told otherwise.
+func (a *app) drainCommand(lasts time.Duration) *cobra.Command {
 	var f drainFlags
 	cmd := &cobra.Command{
-		Use:   "drain UPSTREAM[/TARGET] [--undo] [--reason R] [--wait] [--timeout 30s]",
+		Use:   "drain UPSTREAM[/TARGET] [--for 30m] [--undo] [--reason R] [--wait] [--timeout 30s]",
 		Short: "Let an upstream or one of its targets take no new requests",
 		Long: `Let an upstream, or one of its targets, take no new requests; those in progress are
-finished. It holds until it is undone, reloads included. TARGET is an address as
-configured or as resolved. --wait shows the progress and returns when nothing is left.
+finished. It holds until it is undone, or for as long as --for says, and survives reloads and
+restarts. Draining again with --for gives it another end. TARGET is an address as configured or as
+resolved. --wait shows the progress and returns when nothing is left.
 What is done is logged with the reason and with who asked.
 
 Exit code 1: there is no such target, or with --wait requests are still in progress after
@@ -43,6 +46,10 @@ Exit code 1: there is no such target, or with --wait requests are still in progr
 		ValidArgsFunction: a.completeTarget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
+			case f.undo && cmd.Flags().Changed("for"):
+				return usagef("--undo has no end: leave out --for")
+			case f.lasts < 0 || f.lasts > 0 && f.lasts < time.Second:
+				return usagef("--for %v: at least 1s wanted, or 0 until it is undone", f.lasts)
 			case f.undo && f.wait:
 				return usagef("--undo has nothing to wait for: leave out --wait")
 			case cmd.Flags().Changed("timeout") && !f.wait:
@@ -54,6 +61,11 @@ Exit code 1: there is no such target, or with --wait requests are still in progr
 		},
 	}
 	flags := cmd.Flags()
+	meant := "until it is undone"
+	if lasts > 0 {
+		meant = span(lasts)
+	}
+	flags.DurationVar(&f.lasts, "for", lasts, "how long: a `DURATION` such as 90s or 12h; 0 until it is undone (default "+meant+")")
 	flags.BoolVar(&f.undo, "undo", false, "let it take requests again")
 	flags.StringVar(&f.reason, "reason", "", "why: `TEXT` for the log and for colleagues")
 	flags.BoolVar(&f.wait, "wait", false, "wait until no request is in progress")
@@ -75,7 +87,11 @@ func (a *app) drain(ctx context.Context, what string, f *drainFlags) error {
 		return err
 	}
 	upstream, target := splitTarget(what, known)
-	r, err := client.Drain(ctx, admin.DrainRequest{Upstream: upstream, Target: target, Undo: f.undo, Reason: f.reason})
+	q := admin.DrainRequest{Upstream: upstream, Target: target, Undo: f.undo, Reason: f.reason}
+	if !f.undo {
+		q.Seconds = int64(f.lasts.Round(time.Second) / time.Second)
+	}
+	r, err := client.Drain(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -122,6 +138,12 @@ func (a *app) printDrain(r *admin.DrainResult) {
 	}
 	if !r.Changed {
 		already = ", as before: nothing has changed"
+	}
+	if r.Drained && !r.Until.IsZero() {
+		verb += " " + untilWords(r.Until, time.Now())
+		if !r.Changed {
+			already = "; it was drained already"
+		}
 	}
 	fmt.Fprintf(a.out, "%s %s%s.", what, verb, already)
 	if r.Drained {

@@ -43,7 +43,7 @@ Exit code 1: nothing was changed, 3: no sentinel is running.`,
 	}
 	cmd.AddCommand(
 		a.emergencyLimits(), a.emergencyRateLimit(), a.emergencyTimeouts(), a.emergencyChallenge(), a.emergencyDisable(), a.emergencyFallback(),
-		a.emergencyList(), a.emergencyExtend(), a.emergencyRevert(), a.emergencyCommit(), a.banCommand(), a.drainCommand(),
+		a.emergencyList(), a.emergencyExtend(), a.emergencyRevert(), a.emergencyCommit(), a.banCommand(), a.drainCommand(emergencyFor),
 	)
 	return cmd
 }

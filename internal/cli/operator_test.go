@@ -70,7 +70,8 @@ func (f *fakeOperated) Upstreams() []admin.UpstreamStatus {
 	return out
 }
 
-func (f *fakeOperated) Drain(upstream, target string, undo bool, _ admin.Actor, _ string) (admin.DrainResult, error) {
+func (f *fakeOperated) Drain(q admin.DrainRequest, _ admin.Actor) (admin.DrainResult, error) {
+	upstream, target, undo := q.Upstream, q.Target, q.Undo
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var r admin.DrainResult

@@ -56,7 +56,7 @@ command was called in the wrong way, 3 no running sentinel was reached.`,
 	cmd.AddCommand(
 		a.validateCommand(), a.fmtCommand(), a.configCommand(), a.reloadCommand(), a.confirmCommand(), a.rollbackCommand(),
 		a.statusCommand(), a.upstreamsCommand(), a.eventsCommand(), a.certsCommand(), a.topCommand(), a.whatIfCommand(),
-		a.drainCommand(), a.banCommand(), a.unbanCommand(), a.bansCommand(),
+		a.drainCommand(0), a.banCommand(), a.unbanCommand(), a.bansCommand(),
 		a.incidentCommand(),
 		a.upgradeCommand(),
 		a.auditCommand(),

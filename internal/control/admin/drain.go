@@ -13,6 +13,8 @@ import (
 const (
 	requestBytesMax = 64 << 10
 	reasonBytesMax  = 1000
+	// drainSecondsMax bounds the end of a drain: a year.
+	drainSecondsMax = 365 * 24 * 3600
 )
 
 // AddUpstreams lets the API show and drain u. It is called before Serve.
@@ -63,7 +65,7 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, problem)
 		return
 	}
-	result, err := s.upstreams.Drain(q.Upstream, q.Target, q.Undo, by, q.Reason)
+	result, err := s.upstreams.Drain(q, by)
 	if err != nil {
 		refuse(w, &Problem{Status: http.StatusConflict, Message: err.Error()})
 		return
@@ -86,6 +88,10 @@ func readDrain(w http.ResponseWriter, r *http.Request) (q DrainRequest, _ *Probl
 	switch {
 	case q.Upstream == "":
 		return q, badRequest("upstream is missing")
+	case q.Undo && q.Seconds != 0:
+		return q, badRequest("an undo has no end: leave out seconds")
+	case q.Seconds < 0 || q.Seconds > drainSecondsMax:
+		return q, badRequest("a drain lasts from 1 to %d seconds, or with 0 until it is undone, not %d", drainSecondsMax, q.Seconds)
 	case len(q.Reason) > reasonBytesMax:
 		return q, badRequest("reason has %d bytes, at most %d are kept", len(q.Reason), reasonBytesMax)
 	}

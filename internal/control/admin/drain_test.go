@@ -39,7 +39,8 @@ func (f *fakeUpstreams) Upstreams() []UpstreamStatus {
 	return out
 }
 
-func (f *fakeUpstreams) Drain(upstream, target string, undo bool, by Actor, reason string) (DrainResult, error) {
+func (f *fakeUpstreams) Drain(q DrainRequest, by Actor) (DrainResult, error) {
+	upstream, target, undo, reason := q.Upstream, q.Target, q.Undo, q.Reason
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, fmt.Sprintf("%s %s %v %d %s", upstream, target, undo, by.UID, reason))
@@ -123,14 +124,14 @@ func TestDrain(t *testing.T) {
 		notes      int
 		event      string // empty for none
 	}{
-		{DrainRequest{"primary", "10.0.0.1:80", false, "disk"}, true, 2, "sentinel drain primary/10.0.0.1:80 --undo", 2, "WARN target draining, " +
+		{DrainRequest{"primary", "10.0.0.1:80", false, "disk", 0}, true, 2, "sentinel drain primary/10.0.0.1:80 --undo", 2, "WARN target draining, " +
 			`upstream="primary", target="10.0.0.1:80", from="serving", to="draining", cause="disk", detail="asked by `},
-		{DrainRequest{"primary", "10.0.0.1:80", false, "disk"}, false, 2, "sentinel drain primary/10.0.0.1:80 --undo", 1, ""},
-		{DrainRequest{"primary", "10.0.0.1:80", true, ""}, true, 2, "sentinel drain primary/10.0.0.1:80", 1, "INFO target serving, " +
+		{DrainRequest{"primary", "10.0.0.1:80", false, "disk", 0}, false, 2, "sentinel drain primary/10.0.0.1:80 --undo", 1, ""},
+		{DrainRequest{"primary", "10.0.0.1:80", true, "", 0}, true, 2, "sentinel drain primary/10.0.0.1:80", 1, "INFO target serving, " +
 			`upstream="primary", target="10.0.0.1:80", from="drained", to="serving", cause="no reason given", detail="asked by `},
-		{DrainRequest{"backup", "", false, "x"}, true, 0, "sentinel drain backup --undo", 2, "WARN upstream drained, " +
+		{DrainRequest{"backup", "", false, "x", 0}, true, 0, "sentinel drain backup --undo", 2, "WARN upstream drained, " +
 			`upstream="backup", from="serving", to="drained", cause="x", detail="asked by `},
-		{DrainRequest{"primary", "10.0.0.2:80", false, ""}, true, 0, "sentinel drain primary/10.0.0.2:80 --undo", 1, "WARN target drained, "},
+		{DrainRequest{"primary", "10.0.0.2:80", false, "", 0}, true, 0, "sentinel drain primary/10.0.0.2:80 --undo", 1, "WARN target drained, "},
 	} {
 		before := uint64(len(events.Since(0, 0)))
 		r, err := c.Drain(t.Context(), q.DrainRequest)

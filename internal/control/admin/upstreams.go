@@ -68,12 +68,12 @@ type BreakerStatus struct {
 type Upstreams interface {
 	// Upstreams returns all of them in the order of the configuration.
 	Upstreams() []UpstreamStatus
-	// Drain lets a target, or where target is empty an upstream, take no new requests, or
-	// undoes that. Both names are known ones; target is an Address or a Resolved. Of the
-	// result it fills in Changed, InProgress and Notes. The event that somebody has asked is
+	// Drain lets a target, or where that is empty an upstream, take no new requests, or
+	// undoes that. Both names are known ones; the target's is an Address or a Resolved. Of the
+	// result it fills in Changed, InProgress, Until and Notes. The event that somebody has asked is
 	// the caller's; the one that the last request has left is the implementation's, unless
-	// InProgress is 0.
-	Drain(upstream, target string, undo bool, by Actor, reason string) (DrainResult, error)
+	// InProgress is 0. Draining again for some seconds gives the drain another end.
+	Drain(q DrainRequest, by Actor) (DrainResult, error)
 }
 
 // DrainRequest asks for a drain.
@@ -82,18 +82,22 @@ type DrainRequest struct {
 	Target   string `json:"target,omitempty"` // empty for the whole upstream
 	Undo     bool   `json:"undo,omitempty"`
 	Reason   string `json:"reason,omitempty"` // for the log and for colleagues
+	// Seconds is for how long; 0 until it is undone, or as long as the drain that is there.
+	Seconds int64 `json:"seconds,omitempty"`
 }
 
 // DrainResult says what a drain has changed.
 type DrainResult struct {
-	Upstream   string   `json:"upstream"`
-	Target     string   `json:"target,omitempty"`
-	Drained    bool     `json:"drained"`     // what holds now: it takes no new requests
-	Changed    bool     `json:"changed"`     // false: that held before
-	InProgress int      `json:"in_progress"` // requests that it still serves
-	By         Actor    `json:"by"`
-	Notes      []string `json:"notes,omitempty"` // what the operator should know
-	Undo       string   `json:"undo"`            // the command that undoes it
+	Upstream   string `json:"upstream"`
+	Target     string `json:"target,omitempty"`
+	Drained    bool   `json:"drained"`     // what holds now: it takes no new requests
+	Changed    bool   `json:"changed"`     // false: that held before
+	InProgress int    `json:"in_progress"` // requests that it still serves
+	By         Actor  `json:"by"`
+	// Until is when it ends by itself; zero when it doesn't.
+	Until time.Time `json:"until,omitzero"`
+	Notes []string  `json:"notes,omitempty"` // what the operator should know
+	Undo  string    `json:"undo"`            // the command that undoes it
 }
 
 // Takes reports whether a target takes new requests, panic and queues aside.

@@ -221,6 +221,13 @@ func (k *Keeper) saveOrTell() {
 	}
 }
 
+// Count returns how many bans there are.
+func (k *Keeper) Count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.mu.bans)
+}
+
 // Bans implements admin.Bans.
 func (k *Keeper) Bans() []admin.Ban {
 	k.mu.Lock()

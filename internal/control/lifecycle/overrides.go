@@ -104,6 +104,9 @@ func (p *Process) commitOverride(o *admin.Override, dry bool, t override.Trial, 
 	if lines := history.Differences(current.Sources, current.Globs); len(lines) > 0 {
 		return r, conflict("the files hold what doesn't serve (%s): sentinel reload makes it serve, sentinel rollback takes it back; then commit", strings.Join(lines, "; "))
 	}
+	if p.on() {
+		return r, conflict("a configuration is on probation: sentinel confirm or sentinel rollback first, then commit")
+	}
 	want, err := p.committed(o, current)
 	if err != nil {
 		return r, err

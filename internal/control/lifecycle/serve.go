@@ -128,6 +128,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	a.bans.Run()
 	defer a.bans.Close()
 	a.overrides = override.New(override.Options{Events: events, Log: log, Count: m.SetOverrides, Hits: func(o *admin.Override) *admin.OverrideHits { return a.whatIf.hits(o) }, Apply: func(ctx context.Context, t override.Trial) (override.Applied, error) { return p.applyLayers(ctx, t) }})
+	m.ShowHeld(func() (drains, bans int) { return a.keeper.Drains(), a.bans.Count() })
 	a.overrides.Run()
 	defer a.overrides.Close()
 	a.keys = newTokenKeys(events, m)
@@ -331,6 +332,7 @@ func (a *assembly) build(cfg *schema.Config, l *Loaded, slot func(string) int) (
 	return func() {
 		a.bans.serves(cfg)
 		a.overrides.Serves(cfg.System.StateDir.V, l.effects)
+		a.keeper.OpenDrains(cfg.System.StateDir.V)
 		a.whatIf.serving.Store(cfg)
 		handOver()
 		a.fleet.Serve(a.live.Fleet())

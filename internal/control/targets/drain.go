@@ -1,7 +1,9 @@
 package targets
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	"sentinel/internal/config/compile"
 	"sentinel/internal/control/admin"
@@ -15,14 +17,19 @@ type drainKey struct{ upstream, target string }
 type drain struct {
 	by      admin.Actor
 	reason  string
-	settled bool // its last request has left, and that was told
+	until   time.Time // when it ends by itself, by the time of day; zero: when it is undone
+	settled bool      // its last request has left, and that was told
 }
 
 // Drain implements admin.Upstreams.
-func (k *Keeper) Drain(name, target string, undo bool, by admin.Actor, reason string) (admin.DrainResult, error) {
-	key := drainKey{name, target}
+func (k *Keeper) Drain(q admin.DrainRequest, by admin.Actor) (admin.DrainResult, error) {
+	name, target, undo := q.Upstream, q.Target, q.Undo
+	key, until := drainKey{name, target}, time.Time{}
+	if q.Seconds > 0 {
+		until = time.Now().Round(0).Add(time.Duration(q.Seconds) * time.Second)
+	}
 	k.mu.Lock()
-	_, before := k.mu.drains[key]
+	old, before := k.mu.drains[key]
 	if undo {
 		delete(k.mu.drains, key)
 		if target == "" { // the whole upstream is in again, its targets too
@@ -34,12 +41,22 @@ func (k *Keeper) Drain(name, target string, undo bool, by admin.Actor, reason st
 			}
 		}
 	} else if !before {
-		k.mu.drains[key] = &drain{by: by, reason: reason, settled: k.inProgress(key) == 0}
+		k.mu.drains[key] = &drain{by: by, reason: q.Reason, until: until, settled: k.inProgress(key) == 0}
+	} else if q.Seconds > 0 {
+		k.mu.drains[key] = &drain{by: by, reason: cmp.Or(q.Reason, old.reason), until: until, settled: old.settled}
+	} else {
+		until = old.until
 	}
 	_, whole := k.mu.drains[drainKey{upstream: name}]
 	k.mu.Unlock()
+	if before && !undo && q.Seconds > 0 {
+		k.opt.Events.Emit(event.Event{
+			Kind: event.KindDrain, Upstream: name, Target: target, From: admin.TargetDrained, To: admin.TargetDrained,
+			Cause: "it has another end: " + until.UTC().Format(time.RFC3339), Detail: "asked by " + by.String(),
+		})
+	}
 	k.applyDrains()
-	r := admin.DrainResult{Changed: before == undo, InProgress: k.inProgress(key)}
+	r := admin.DrainResult{Changed: before == undo, InProgress: k.inProgress(key), Until: until, Notes: k.drainsSaved()}
 	if undo && target != "" && whole {
 		r.Notes = append(r.Notes, "upstream "+name+" is drained as a whole, the target with it")
 	}
@@ -139,6 +156,9 @@ func (k *Keeper) drained(name string, e *compile.Endpoint) (whole bool, why stri
 	}
 	d := k.mu.drains[keys[i]]
 	why = "drained by " + d.by.String()
+	if !d.until.IsZero() {
+		why += " until " + d.until.UTC().Format(time.RFC3339)
+	}
 	if d.reason != "" {
 		why += ": " + d.reason
 	}

@@ -55,6 +55,8 @@ type Keeper struct {
 	committed atomic.Bool // a configuration serves
 	checked   atomic.Bool // and each target has had a verdict since the start
 
+	saving sync.Mutex // of the drains
+
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 
@@ -66,6 +68,8 @@ type Keeper struct {
 		sources  []resolve.Source
 		checks   map[string]*probe.Check // by upstream
 		drains   map[drainKey]*drain
+		// drainsPath is where they are kept; "" until OpenDrains.
+		drainsPath string
 	}
 }
 
@@ -205,6 +209,7 @@ func (k *Keeper) tick(ctx context.Context) {
 		case <-t.C:
 			k.live.Tick()
 			k.watchDrains()
+			k.endDrains(time.Now())
 			k.firstChecks()
 		}
 	}

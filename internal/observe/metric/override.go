@@ -13,13 +13,20 @@ func OverrideKinds() []string {
 // overrideKindsMax is the number of OverrideKinds.
 const overrideKindsMax = 8
 
-// overrides counts the emergency changes that hold, by OverrideKinds.
-type overrides [overrideKindsMax]atomic.Int64
+// overrides counts the emergency changes that hold, by OverrideKinds; held is asked for drains
+// and bans.
+type overrides struct {
+	count [overrideKindsMax]atomic.Int64
+	held  atomic.Pointer[func() (drains, bans int)]
+}
+
+// ShowHeld has f asked at each scrape how many drains and bans there are.
+func (r *Registry) ShowHeld(f func() (drains, bans int)) { r.overrides.held.Store(&f) }
 
 // SetOverrides tells how many emergency changes of one of OverrideKinds hold.
 func (r *Registry) SetOverrides(kind string, n int) {
 	if i := slices.Index(OverrideKinds(), kind); i >= 0 {
-		r.overrides[i].Store(int64(n))
+		r.overrides.count[i].Store(int64(n))
 	}
 }
 
@@ -30,8 +37,13 @@ func overrideFamilies() []family {
 	return []family{
 		row("sentinel_overrides", Gauge, "Emergency changes that hold, by kind: those laid over the configuration, drains and bans.",
 			func(v *view, e emitter) {
+				if held := v.overrides.held.Load(); held != nil {
+					drains, bans := (*held)()
+					v.SetOverrides("drain", drains)
+					v.SetOverrides("ban", bans)
+				}
 				for i, kind := range OverrideKinds() {
-					e.gauge(float64(v.overrides[i].Load()), kind)
+					e.gauge(float64(v.overrides.count[i].Load()), kind)
 				}
 			}, "kind"),
 	}
