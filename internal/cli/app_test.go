@@ -100,7 +100,7 @@ func TestExitCodesAndMessages(t *testing.T) {
 		{args: "config diff a b c", code: 2, err: "OLD and NEW wanted, 3 given"},
 		{args: "config diff a -c a", code: 0, out: "Nothing changes."},
 		{args: "config diff 0", code: 2, err: "no number of a kept configuration"},
-		{args: "config", code: 2, err: "show, diff or history"},
+		{args: "config", code: 2, err: "show, diff, history or migrate"},
 		{args: "config shw", code: 2, err: "did you mean show?"},
 
 		{args: "fmt", code: 2, err: "FILE wanted"},

@@ -18,10 +18,10 @@ func (a *app) configCommand() *cobra.Command {
 		Short: "Look into configurations",
 		Args:  a.noSuchCommand,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("sentinel config wants a command: show, diff or history")
+			return usagef("sentinel config wants a command: show, diff, history or migrate")
 		},
 	}
-	cmd.AddCommand(a.configShowCommand(), a.configDiffCommand(), a.configHistoryCommand())
+	cmd.AddCommand(a.configShowCommand(), a.configDiffCommand(), a.configHistoryCommand(), a.configMigrateCommand())
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"sentinel/internal/config/kdl"
+	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
 	"sentinel/internal/control/lifecycle"
 
@@ -62,6 +63,8 @@ type work struct {
 	// format returns a KDL text in the house style, written in version v; kdl.Auto keeps
 	// the version of the text.
 	format func(name string, text []byte, v kdl.Version) ([]byte, error)
+	// migrate returns a configuration, or a part of one, in the spellings of this version.
+	migrate func(name string, text []byte, part bool) (schema.Migrated, error)
 	// adminSocket returns the admin socket that a configuration names, or the default.
 	adminSocket func(path string) string
 	// auditFile returns the audit file that a configuration names, or the default.

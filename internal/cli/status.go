@@ -122,7 +122,11 @@ func printConfigState(w io.Writer, s *admin.ConfigState, now time.Time) {
 		for _, line := range s.FilesDiffer {
 			fmt.Fprintf(w, "    %s\n", line)
 		}
-		fmt.Fprintln(w, "    sentinel reload makes the files serve, sentinel rollback --serving puts what serves into them")
+		load := "sentinel reload"
+		if d := s.Deviation; d != nil && d.Cause != admin.DeviationFallback {
+			load += " --again"
+		}
+		fmt.Fprintf(w, "    %s makes the files serve, sentinel rollback --serving puts what serves into them\n", load)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func newWork() work {
 	return work{
 		run: run, check: check, show: show, overridesBy: overridesBy, diff: diff, format: format, adminSocket: adminSocket, auditFile: auditFile,
-		keptBy: lifecycle.KeptBy, textsBy: textsBy, rollbackFiles: lifecycle.RollbackFiles,
+		migrate: migrate, keptBy: lifecycle.KeptBy, textsBy: textsBy, rollbackFiles: lifecycle.RollbackFiles,
 	}
 }
 
@@ -64,6 +64,14 @@ func format(name string, text []byte, v kdl.Version) ([]byte, error) {
 		return nil, &lifecycle.ConfigError{Kind: "parse error", Report: string(report)}
 	}
 	return out, nil
+}
+
+func migrate(name string, text []byte, part bool) (schema.Migrated, error) {
+	m, diags := schema.Migrate(name, text, schema.Options{Fragment: part})
+	if diags.HasErrors() {
+		return m, lifecycle.NewConfigError(diags, func(string) []byte { return text })
+	}
+	return m, nil
 }
 
 // adminSocket works with a configuration that has errors too: a running process is asked
