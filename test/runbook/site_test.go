@@ -1,9 +1,11 @@
 package runbook
 
 import (
+	"crypto/tls"
 	_ "embed"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -51,6 +53,7 @@ func newSite(t *testing.T) *site {
 	s.first, s.second, s.web, s.spare = s.origin("10.0.0.1:9000"), s.origin("10.0.0.2:9000"), s.origin("10.0.0.3:9000"), s.origin("10.0.1.1:9000")
 	s.certificate("server", pki.Server("www.example.com"))
 	s.certificate("client", pki.Client("proxy"))
+	s.ledger()
 	s.Write(certs+"/ca.crt", string(s.ca.PEM()), 0o644)
 	s.InstallSentinel(binary(), config)
 	s.Run("chown", "-R", "sentinel", certs)
@@ -80,6 +83,18 @@ func (s *site) recover() {
 	s.Shell("iptables -F INPUT; sentinel unban --all; rm -f /etc/sentinel/config.kdl.* /root/new.*; ln -sfn /var/lib/sentinel/config.kdl.backup /etc/sentinel/config.kdl.backup")
 	s.Shell("systemctl reset-failed sentinel; systemctl restart sentinel")
 	s.settled()
+}
+
+// ledger serves what wants a certificate of its clients.
+func (s *site) ledger() {
+	s.t.Helper()
+	config := &tls.Config{
+		Certificates: []tls.Certificate{s.ca.Issue(s.t, pki.Server("127.0.0.1")).TLS()},
+		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: s.ca.Pool(),
+	}
+	server := &http.Server{Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)}
+	go server.Serve(tls.NewListener(s.Listen("127.0.0.1:9443"), config))
+	s.t.Cleanup(func() { server.Close() })
 }
 
 // names answers questions for names in the machine.
