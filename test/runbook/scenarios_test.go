@@ -152,6 +152,7 @@ func reloads() []scenario {
 		{name: "reload broken, one command", procedure: "reload-failure", flags: "--step 1,2,3,4,5b,6", plant: broken, page: true},
 		{name: "reload broken, by hand", procedure: "reload-failure", flags: "--by-hand", plant: broken, edit: `sed -i '$d' "$1"`},
 		{name: "reload broken, taken back", procedure: "reload-failure", flags: "--step 5b", plant: broken, undo: true},
+		{name: "reload broken, taken back by hand", procedure: "reload-failure", flags: "--by-hand --step 5b", plant: broken, undo: true},
 	}
 }
 
