@@ -36,6 +36,10 @@ const (
 	stateListen      = "0A"
 )
 
+// serviceManager keeps sockets of services that don't run, in its store of descriptors or for
+// socket units.
+const serviceManager = "systemd"
+
 // readSockets looks who listens at our ports while no process of ours does, and who is connected
 // to them while one does.
 func (f *facts) readSockets(context.Context) {
@@ -54,6 +58,9 @@ func (f *facts) readSockets(context.Context) {
 				o := portOwner{listener: w.listener, address: w.want.String(), at: w.at}
 				o.pid = ownerOf(s.inode)
 				o.name = nameOf(o.pid)
+				if o.pid == 1 && o.name == serviceManager {
+					break // it keeps the socket for our next start
+				}
 				if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", o.pid)); err == nil {
 					o.command = strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
 				}
