@@ -105,9 +105,6 @@ Exit code 1: something wasn't as expected.`,
 		Args:              exactly(1, "the name of a PROCEDURE"),
 		ValidArgsFunction: completeProcedure,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.byHand && f.undo {
-				return usagef("--by-hand and --undo exclude each other")
-			}
 			return a.runProcedure(cmd.Context(), args[0], &f)
 		},
 	}
@@ -254,6 +251,8 @@ func (w *procedureWalk) options() runbook.Options {
 		Ask: w.ask, Tell: w.tell, Done: w.done, Show: io.MultiWriter(w.people, w.record),
 	}
 	switch {
+	case w.f.byHand && w.f.undo:
+		o.Form = runbook.UndoByHand
 	case w.f.byHand:
 		o.Form = runbook.ByHand
 	case w.f.undo:

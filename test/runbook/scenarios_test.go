@@ -93,7 +93,11 @@ func upstreams() []scenario {
 		{name: "target dead", procedure: "upstream-failure", plant: dead, undo: true, page: true},
 		{name: "target dead, by hand", procedure: "upstream-failure", flags: "--by-hand", plant: dead, edit: withoutFirst},
 		{
-			name: "upstream gone, fallback", procedure: "upstream-failure", flags: "--step 1,2,6b,7", plant: gone, page: true,
+			name: "upstream gone", procedure: "upstream-failure", flags: "--step 1,2,6b,7", env: "FALLBACK=backup-backend", plant: gone, page: true, undo: true,
+			then: func(s *site) { s.answers("/api/x", 200) },
+		},
+		{
+			name: "upstream gone, by hand", procedure: "upstream-failure", flags: "--by-hand --step 1,2,6b,7", plant: gone,
 			edit: `sed -i 's/^        upstream "primary-backend"/&\n        fallback-upstream "backup-backend"/' "$1"`,
 			then: func(s *site) { s.answers("/api/x", 200) },
 		},
@@ -112,7 +116,8 @@ func errors() []scenario {
 		s.Await(`sentinel top faults | grep -E '^[1-9][0-9]'`)
 	}
 	return []scenario{
-		{name: "errors", procedure: "high-error-rate", plant: failing, edit: prepend("timeouts { request-secs 60; read-secs 30 }")},
+		{name: "errors", procedure: "high-error-rate", plant: failing, undo: true},
+		{name: "errors, less load", procedure: "high-error-rate", flags: "--step 7b", undo: true},
 		{name: "errors, by hand", procedure: "high-error-rate", flags: "--by-hand", plant: failing, edit: prepend("timeouts { request-secs 60; read-secs 30 }"), unmet: []string{"8"}},
 		{
 			name: "errors by too much load", procedure: "high-error-rate", flags: "--by-hand --step 7b,8",
@@ -130,7 +135,7 @@ func memory() []scenario {
 		s.Await(`curl -s localhost:9090/metrics | grep '^sentinel_memory_stage [1-3]'`)
 	}
 	return []scenario{
-		{name: "memory", procedure: "memory-exhaustion", plant: tight, page: true},
+		{name: "memory", procedure: "memory-exhaustion", plant: tight, page: true, undo: true},
 		{name: "memory, by hand", procedure: "memory-exhaustion", flags: "--by-hand", plant: tight, undo: true},
 	}
 }
@@ -175,11 +180,17 @@ func attacks() []scenario {
 		{name: "attack", procedure: "attack", env: client, plant: flood, undo: true, page: true},
 		{name: "attack, by hand", procedure: "attack", flags: "--by-hand", env: client, plant: flood, undo: true},
 		{
-			name: "attack, rate limit", procedure: "attack", flags: "--step 5b,7", plant: flood,
+			name: "attack of many", procedure: "attack", flags: "--step 5b,7", plant: flood, page: true, undo: true,
+		},
+		{
+			name: "attack of many, challenged", procedure: "attack", flags: "--step 5c,7", plant: flood, page: true, undo: true,
+		},
+		{
+			name: "attack of many, by hand", procedure: "attack", flags: "--by-hand --step 5b", plant: flood,
 			edit: prepend(`rate-limit { requests-per-second 5; burst 10; key "client_ip"; action "block" }`),
 		},
 		{
-			name: "attack, challenge", procedure: "attack", flags: "--step 5c,7", plant: flood,
+			name: "attack of many, challenged by hand", procedure: "attack", flags: "--by-hand --step 5c", plant: flood,
 			edit: prepend(`security { challenge-mode "enabled"; challenge-threshold 100 }`),
 		},
 	}

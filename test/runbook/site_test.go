@@ -80,7 +80,7 @@ func (s *site) recover() {
 	}
 	s.certificate("server", pki.Server("www.example.com"))
 	s.Write(machine.Config, config, 0o644)
-	s.Shell("iptables -F INPUT; sentinel unban --all; rm -f /etc/sentinel/config.kdl.* /root/new.*; ln -sfn /var/lib/sentinel/config.kdl.backup /etc/sentinel/config.kdl.backup")
+	s.Shell("iptables -F INPUT; sentinel unban --all; sentinel emergency revert --all; rm -f /etc/sentinel/config.kdl.* /root/new.*; ln -sfn /var/lib/sentinel/config.kdl.backup /etc/sentinel/config.kdl.backup")
 	s.Shell("systemctl reset-failed sentinel; systemctl restart sentinel")
 	s.settled()
 }

@@ -6,7 +6,8 @@
 //	## Upstream failure          a procedure, if there are steps below it
 //	### 3. Is it reachable?      a step; of 5a, 5b and so on one is enough
 //	- Only if: `grep -q x f`     the step is left out unless this exits with 0
-//	One command:                 which form the next block has; also "By hand:", "To undo:"
+//	One command:                 which form the next block has; also "By hand:", and "To undo:"
+//	                             behind what it takes back
 //	```sh                        a block: pasted into a shell, it does what it does here
 //	- Changes: what changes      the block is asked about before it runs
 //	- Expect: prints `regexp`    what it does where this procedure is the right one

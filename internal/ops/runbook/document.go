@@ -7,10 +7,22 @@ type Form string
 
 // The forms. A step has at least one of the first two.
 const (
-	OneCommand Form = "one-command" // what the program itself offers
-	ByHand     Form = "by-hand"     // classic tools
-	Undo       Form = "undo"        // takes back what the step has changed
+	OneCommand Form = "one-command"  // what the program itself offers
+	ByHand     Form = "by-hand"      // classic tools
+	Undo       Form = "undo"         // takes back what the one command has changed
+	UndoByHand Form = "undo-by-hand" // takes back what was done by hand
 )
+
+// undoes reports whether blocks of the form take back what others do.
+func (f Form) undoes() bool { return f == Undo || f == UndoByHand }
+
+// undo is the form that takes back what a block of form f does.
+func (f Form) undo() Form {
+	if f == ByHand {
+		return UndoByHand
+	}
+	return Undo
+}
 
 // Procedure is a section of the page that can be gone through.
 type Procedure struct {
@@ -81,7 +93,7 @@ func (s *Step) Block(form Form) *Block {
 		if b.Form == form {
 			return b
 		}
-		if b.Form != Undo && form != Undo {
+		if b.Form.undoes() == form.undoes() {
 			other = b
 		}
 	}

@@ -73,6 +73,9 @@ func (p *parser) line(line string) error {
 	}
 	if form, ok := formMark[line]; ok {
 		p.form = form
+		if s := p.step(); form == Undo && s != nil && len(s.Blocks) > 0 {
+			p.form = s.Blocks[len(s.Blocks)-1].Form.undo()
+		}
 		return nil
 	}
 	return p.text(line)

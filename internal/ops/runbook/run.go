@@ -24,7 +24,7 @@ const (
 
 // Options say how a procedure is gone through.
 type Options struct {
-	Form   Form     // which form of a step is preferred; with Undo only blocks of that form run, last step first
+	Form   Form     // which form of a step is preferred; with one that undoes, the last step comes first
 	Steps  []string // only these, each of them; empty: all, of 5a, 5b and so on only until one has worked
 	DryRun bool     // run nothing
 	Yes    bool     // make changes without asking
@@ -63,7 +63,7 @@ type Result struct {
 func Run(ctx context.Context, p *Procedure, sh *Shell, o Options) ([]Result, error) {
 	r := runner{sh: sh, o: o, name: p.Name, made: make(map[string]string)}
 	steps := slices.Clone(p.Steps)
-	if o.Form == Undo {
+	if o.Form.undoes() {
 		slices.Reverse(steps)
 	}
 	for i := range steps {
@@ -120,7 +120,7 @@ func (r *runner) step(ctx context.Context, s *Step, b *Block) (Result, error) {
 		r.made[c] = s.ID
 	}
 	if b.Changes != "" {
-		res.Undo, err = r.undo(ctx, s)
+		res.Undo, err = r.undo(ctx, s, b.Form)
 	}
 	return res, err
 }
@@ -129,12 +129,15 @@ func (r *runner) step(ctx context.Context, s *Step, b *Block) (Result, error) {
 var variable = regexp.MustCompile(`\$\{?([A-Z][A-Z0-9_]+)`)
 
 // undo returns the command line that takes a step back, with the variables that this needs.
-func (r *runner) undo(ctx context.Context, s *Step) (string, error) {
-	b := s.Block(Undo)
+func (r *runner) undo(ctx context.Context, s *Step, form Form) (string, error) {
+	b := s.Block(form.undo())
 	if b == nil {
 		return "", nil
 	}
 	line := "sentinel runbook run " + r.name + " --step " + s.ID + " --undo"
+	if form == ByHand {
+		line += " --by-hand"
+	}
 	var names []string
 	for _, m := range variable.FindAllStringSubmatch(b.Script, -1) {
 		names = append(names, m[1])
@@ -155,7 +158,7 @@ func (r *runner) left(ctx context.Context, s *Step) (string, error) {
 	if made := r.made[s.choice()]; made != "" && s.choice() != "" && len(r.o.Steps) == 0 {
 		return "step " + made + " has done it", nil
 	}
-	if s.OnlyIf == "" || r.o.DryRun || r.o.Form == Undo {
+	if s.OnlyIf == "" || r.o.DryRun || r.o.Form.undoes() {
 		return "", nil
 	}
 	code, err := r.sh.Run(ctx, s.OnlyIf, io.Discard)
