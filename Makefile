@@ -61,4 +61,9 @@ VERSION := $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v
 packages:
 	./tools/packages.sh "$(VERSION)" bin/packages
 
+# What testssl.sh says of a listener with TLS and nothing else said; two minutes.
+.PHONY: testssl
+testssl:
+	SENTINEL_TESTSSL=1 go test -count=1 -v -timeout 10m -run Report ./test/tls
+
 include bench/bench.mk
