@@ -156,10 +156,10 @@ func judgeHost(f *facts) []Finding {
 			})
 		}
 	}
-	if f.up() && f.before.dropped && f.after.overflows > f.before.overflows {
+	if f.up() && f.before.dropped && f.after.overflows > f.before.overflows && f.before.queue+f.after.queue > 0 {
 		out = append(out, Finding{
 			Code: "listen-overflow", What: fmt.Sprintf("the kernel dropped %d connections within a second: accept queues are full", f.after.overflows-f.before.overflows),
-			Evidence: []string{"ListenOverflows in /proc/net/netstat; it counts all programs of this machine"},
+			Evidence: []string{fmt.Sprintf("%d connections wait at our listeners to be accepted", max(f.before.queue, f.after.queue)), "ListenOverflows in /proc/net/netstat, which counts all programs of this machine"},
 			Commands: []Command{{"which socket it is", "ss -ltn | awk '$2 >= $3'"}, {"allow longer queues from the next start", "sysctl -w net.core.somaxconn=65535"}},
 		})
 	}

@@ -20,6 +20,7 @@ type scrape struct {
 	series    map[string]float64 // by name with labels, as it is exposed; nil: not seen
 	overflows uint64             // of accept queues, ever
 	dropped   bool               // the above is known
+	queue     int                // connections that wait at our listeners to be accepted
 	throttled uint64             // periods in which the cgroup was throttled
 	periods   uint64
 }
@@ -68,6 +69,7 @@ func (f *facts) look(ctx context.Context) scrape {
 		s.series = readSeries(ctx, f.metricsURL())
 		f.readThrottling(&s)
 	}
+	s.queue = f.acceptQueue()
 	s.overflows, s.dropped = netstat("TcpExt", "ListenOverflows")
 	return s
 }

@@ -27,6 +27,7 @@ type socket struct {
 	local, remote netip.AddrPort
 	listens       bool
 	open          bool
+	waiting       int // connections in the accept queue, of one that listens
 	inode         string
 }
 
@@ -136,6 +137,19 @@ func (f *facts) topPeer() (client string, n int) {
 	return client, n
 }
 
+// acceptQueue returns how many connections wait at our listeners to be accepted.
+func (f *facts) acceptQueue() (n int) {
+	all, _ := sockets()
+	for _, w := range f.wanted() {
+		for _, s := range all {
+			if s.listens && collides(w.want, s.local) {
+				n += s.waiting
+			}
+		}
+	}
+	return n
+}
+
 // socketsMax bounds how many sockets are looked at.
 const socketsMax = 1 << 20
 
@@ -158,7 +172,9 @@ func sockets() ([]socket, error) {
 			local, ok := parseAddress(fields[1])
 			remote, _ := parseAddress(fields[2])
 			if ok {
-				all = append(all, socket{local, remote, fields[3] == stateListen, fields[3] == stateEstablished, fields[9]})
+				_, queue, _ := strings.Cut(fields[4], ":")
+				waiting, _ := strconv.ParseInt(queue, 16, 64)
+				all = append(all, socket{local, remote, fields[3] == stateListen, fields[3] == stateEstablished, int(waiting), fields[9]})
 			}
 		}
 		file.Close()
