@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"sentinel/internal/observe/series"
 	"sentinel/internal/testkit/program"
 )
 
@@ -31,7 +32,7 @@ func changes() []incident {
 				}
 			},
 			mend: func(w *world, r report) {
-				w.paste(r, ".broken", ".backup", "sentinel reload")
+				w.paste(r, "sentinel rollback --serving")
 				if r := w.diagnose(); r.Exit != 0 {
 					w.Errorf("after the mitigation: %s", r)
 				}
@@ -54,25 +55,44 @@ func changes() []incident {
 				text := `routes { route "r" { upstream "u" } }
 					upstreams { upstream "u" { target %q } }`
 				w.start(fmt.Sprintf(text, well(w)))
-				w.requests(40, "/")
-				time.Sleep(2 * time.Second) // what is before and what after is told by the second
+				w.load(20*time.Millisecond, "/", home)
+				w.await("a step of the series is over", func() bool {
+					s, err := w.admin().Series(w.Context(), time.Minute, series.Step)
+					return err == nil && len(s.Moments) > 1
+				})
 				if !w.reload(fmt.Sprintf(text, program.FreeAddress(w))) {
 					w.Fatal("the reload failed")
 				}
-				w.load(20*time.Millisecond, "/", home)
 				w.await("failures", func() bool {
 					t, err := w.admin().Top(w.Context(), "faults", time.Minute, 10)
 					return err == nil && t.Total >= 50
 				})
-				time.Sleep(time.Second)
 			},
 			mend: func(w *world, r report) {
-				w.paste(r, ".regressed", "rollback")
+				w.paste(r, "rollback --dry-run", "rollback --config")
 				w.await("it serves as before", func() bool { return w.get("127.0.0.1", "/") == 200 })
 			},
 		},
 		{
-			name: "ban of an important prefix", code: "ban-important", severity: "SEV1", evidence: `loopback`, also: "health-unanswered",
+			name: "route disabled", code: "route-disabled", severity: "SEV2", evidence: `reason "locks the database"`,
+			plant: func(w *world) {
+				w.start(`routes { route "reports" { matches { path-prefix "/reports" }; respond 200 "x" }
+					route "r" { respond 200 "x" } }`)
+				if out, err := w.shell("sentinel emergency disable-route reports --reason 'locks the database' --config " + w.config()); err != nil {
+					w.Fatal(out)
+				}
+				w.load(20*time.Millisecond, "/", home)
+				w.load(20*time.Millisecond, "/reports", home)
+				w.awaitFaults("route_disabled", 20)
+			},
+			mend: func(w *world, r report) {
+				w.paste(r, "emergency revert")
+				w.await("it answers", func() bool { return w.get("127.0.0.1", "/reports") == 200 })
+				w.gone("route-disabled")
+			},
+		},
+		{
+			name: "ban of an important prefix", code: "ban-important", severity: "SEV2", evidence: `loopback`,
 			plant: func(w *world) {
 				w.start(answering)
 				if out, err := w.shell("sentinel ban 127.0.0.0/8 --force --reason 'bot net' --config " + w.config()); err != nil {

@@ -28,7 +28,7 @@ func (w *world) end(s syscall.Signal) {
 func again(w *world, r report) {
 	w.Helper()
 	for _, c := range r.Findings[0].Commands {
-		if c.Run == "sentinel --config "+w.config() {
+		if strings.HasPrefix(c.Run, "sentinel --config ") {
 			w.launch()
 			w.await("the proxy serves again", func() bool { return w.get("127.0.0.1", "/") == 200 })
 			return
@@ -90,6 +90,7 @@ func deaths() []incident {
 			name: "broken file after a crash, with a backup", code: "config-invalid", severity: "SEV1", evidence: `config\.kdl:1:10: .*rout`, also: "process-killed",
 			plant: func(w *world) {
 				w.start(answering)
+				w.await("the backup is there", func() bool { return exists(w.config() + ".backup") })
 				w.end(syscall.SIGKILL)
 				w.write(`routes { rout "r" { respond 200 "hello" } }`)
 			},

@@ -58,7 +58,12 @@ func limits() []incident {
 				w.awaitFaults("rate_limited", 60)
 			},
 			mend: func(w *world, r report) {
-				w.paste(r, "sentinel ban 127.0.0.66")
+				if len(r.Findings[0].Commands) == 0 || !strings.HasPrefix(r.Findings[0].Commands[0].Run, "sentinel ban 127.0.0.66 ") {
+					w.Fatalf("no ban is told: %s", r)
+				}
+				if out, err := w.shell(r.Findings[0].Commands[0].Run + " --force"); err != nil { // it is on the loopback
+					w.Fatal(out)
+				}
 				w.await("it is kept out", func() bool { return w.get("127.0.0.66", "/") == 0 })
 			},
 		},
@@ -85,7 +90,7 @@ func limits() []incident {
 			},
 		},
 		{
-			name: "one client at its limit of connections", code: "client-limit", severity: "SEV4", evidence: `127\.0\.0\.9 with 5 connections`,
+			name: "one client at its limit of connections", code: "client-limit", severity: "SEV4", evidence: `127\.0\.0\.9 with \d+ connections`,
 			plant: func(w *world) {
 				w.start(answering + "\nlimits { max-connections-per-client 5 }")
 				w.hold(15, "127.0.0.9", "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -96,8 +101,8 @@ func limits() []incident {
 				})
 			},
 			mend: func(w *world, r report) {
-				w.paste(r, "sentinel ban 127.0.0.9")
-				w.await("it is kept out", func() bool { return w.get("127.0.0.9", "/") == 0 })
+				w.paste(r, "emergency limits --max-connections-per-client 10")
+				w.await("it may have more", func() bool { return w.get("127.0.0.9", "/") == 200 })
 			},
 		},
 		{
@@ -110,9 +115,9 @@ func limits() []incident {
 				w.hold(40, "127.0.0.9", "GET / HTTP/1.1\r\nHost: x\r\nX-")
 			},
 			mend: func(w *world, r report) {
-				w.paste(r, "printf", "sentinel reload")
-				if text, _ := w.shell("sentinel config show --config " + w.config()); !strings.Contains(text, "max-connections 5000") {
-					w.Errorf("the limits don't hold: %s", text)
+				w.paste(r, "emergency limits")
+				if s, err := w.admin().Status(w.Context()); err != nil || s.Limit != 32768 {
+					w.Errorf("the limit is %d, %v", s.Limit, err)
 				}
 			},
 		},
@@ -133,6 +138,9 @@ func machine() []incident {
 				})
 			},
 			mend: func(w *world, r report) {
+				if out, _ := w.shell("prlimit --pid $$ --nofile=2000000:2000000"); out != "" {
+					w.Skipf("limits can't be raised here: %s", out)
+				}
 				w.paste(r, "prlimit")
 				w.gone("descriptors-near-limit")
 			},

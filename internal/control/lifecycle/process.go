@@ -137,6 +137,7 @@ func (p *Process) begin(next *generation) (err error) {
 		next.abort()
 		return err
 	}
+	p.markRun(next.loaded)
 	next.commit()
 	next.serveSides()
 	p.state.set(serving)

@@ -97,10 +97,12 @@ func deathCauses() []Cause {
 func changeCauses() []Cause {
 	return []Cause{
 		{"process-draining", SEV2, healthCheck, "The process was told to stop and finishes what it has.", "its state at the admin socket", []string{"not-ready", "health-unanswered", "error-rate"}},
-		{"reload-regression", SEV3, reload, "Errors began with a reload.", "the share of failing requests before and after it", append(trafficCodes(), upstreamCodes()...)},
+		{"reload-regression", SEV3, reload, "Errors began with a reload.", "the share of failing requests in the minutes before and after it", append(trafficCodes(), upstreamCodes()...)},
 		{"upstream-drained", SEV2, upstreams, "An operator has taken all targets of an upstream out of service.", "the targets at the admin socket", trafficCodes()},
+		{"route-disabled", SEV2, errorRate, "An operator has disabled a route for a while.", "the emergency changes, and the fault route_disabled", []string{"error-rate"}},
 		{"ban-important", SEV3, attack, "A ban keeps out a wide or important prefix, and clients run into it.", "the bans, their prefixes and hits", []string{"health-unanswered", "error-rate"}},
 		{"reload-failed", SEV4, reload, "The last reload failed: what serves is the configuration before it.", "the outcome of the last reload at the admin socket, or the metric", []string{"config-not-loaded"}},
+		{"config-deviates", SEV4, reload, "Something else serves than what was asked for last: nobody confirmed it, requests fared worse, or it was broken at the start.", "what the process says of its configuration", []string{"reload-failed", "config-not-loaded", "config-invalid"}},
 		{"pid-file-stale", SEV4, healthCheck, "The pid file names a process that isn't sentinel: signals by it reach nobody, or somebody else.", "the pid file and the process that it names", nil},
 		{"restarted", SEV3, crash, "The process runs again after an end that wasn't a good one; what it had in hand then was lost.", "the event of the start, within the last hour", nil},
 		{"config-not-loaded", SEV4, reload, "The file on disk says something else than what serves.", "both are compared value by value", nil},

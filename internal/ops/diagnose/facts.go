@@ -10,6 +10,7 @@ import (
 	"sentinel/internal/control/probe"
 	"sentinel/internal/observe/event"
 	"sentinel/internal/observe/lastrun"
+	"sentinel/internal/observe/series"
 )
 
 // Options are what a diagnosis looks at and what it asks the rest of the program.
@@ -70,13 +71,13 @@ type running struct {
 	status    admin.Status
 	upstreams []admin.UpstreamStatus
 	events    []event.Event
+	overrides []admin.Override
+	series    series.Window // of the last hour, in steps of ten seconds
 	bans      []admin.Ban
 	bansLater []admin.Ban // a second later
 	certs     []admin.Certificate
 	minute    traffic // the last minute
 	five      traffic // the last five
-	reload    traffic // since the last reload, where that isn't longer ago
-	reloadAge time.Duration
 	config    string
 }
 
@@ -146,7 +147,7 @@ func (f *facts) report() *Report {
 // rules returns what judges, each of its own kind of fault.
 func rules() []func(*facts) []Finding {
 	return []func(*facts) []Finding{
-		judgeDeath, judgePIDFile, judgeRestart, judgeConfig, judgeReload, judgeRegression, judgeDrained, judgeBans,
+		judgeDeath, judgePIDFile, judgeRestart, judgeConfig, judgeReload, judgeDeviation, judgeRegression, judgeDrained, judgeOverrides, judgeBans,
 		judgeDisks, judgeDescriptors, judgeMemory, judgeHost, judgeCertificates, judgeClientTLS,
 		judgeTargets, judgeUpstreamFaults, judgeBreakers, judgeSaturation, judgeLimits, judgeSlowClients, judgeAttack,
 		judgeEndpoints, judgeErrors, judgeStore,

@@ -39,6 +39,8 @@ type configFacts struct {
 	problem *ConfigProblem // nil: a start would take it
 	changed time.Time      // of the file
 	diff    []string       // what would change for traffic, were it loaded now
+	// compared reports that diff is known.
+	compared bool
 }
 
 // readConfig reads what of the configuration can be read: in the worst case the defaults.
@@ -87,12 +89,16 @@ func (f *facts) checkConfig(context.Context) {
 	if f.conf.problem != nil || f.running.err != nil || f.running.config == "" {
 		return
 	}
+	if len(f.running.overrides) > 0 { // what serves differs by them, too
+		f.conf.diff, f.conf.compared = f.running.status.FilesDiffer, true
+		return
+	}
 	serving, _, diags := schema.LoadBytes(f.opt.ConfigFile, []byte(f.running.config), schema.Options{})
 	if diags.HasErrors() {
 		f.blind("whether the file is what serves: the text that serves can't be read back")
 		return
 	}
-	f.conf.diff = schema.Diff(serving, f.cfg)
+	f.conf.diff, f.conf.compared = schema.Diff(serving, f.cfg), true
 }
 
 // unreadable reports that who asks may not read a file that is there.

@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"sentinel/internal/config/schema"
 	"sentinel/internal/control/admin"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/observe/event"
@@ -39,14 +37,16 @@ func judgeConfig(f *facts) []Finding {
 
 // restore returns the commands that bring back the text that served last.
 func (f *facts) restore() []Command {
+	if f.up() {
+		return []Command{{"put what serves back into the files (the broken text is kept: sentinel config history)", f.command("rollback --serving")}}
+	}
 	path := f.opt.ConfigFile
 	var out []Command
 	if _, err := os.Stat(path + ".backup"); err == nil {
 		out = append(out, Command{"keep the broken one", "cp " + Word(path) + " " + Word(path+".broken")},
 			Command{"bring back the last one that served", "cp " + Word(path+".backup") + " " + Word(path)})
-	}
-	if f.up() {
-		return append(out, Command{"load what is on disk", f.command("reload")})
+	} else if _, err := os.Stat(f.cfg.System.StateDir.V + "/config"); err == nil {
+		out = append(out, Command{"bring back the last one that served", f.command("rollback")})
 	}
 	return append(out, f.startCommand("start it"))
 }
@@ -61,6 +61,9 @@ func judgeReload(f *facts) []Finding {
 	if f.running.err != nil {
 		v, known := f.after.series["sentinel_config_reload_last_successful"]
 		failed = known && v == 0
+	}
+	if failed && f.conf.problem == nil && f.conf.compared && len(f.conf.diff) == 0 {
+		failed = false // the files are again what serves
 	}
 	switch {
 	case failed:
@@ -87,69 +90,21 @@ func judgeReload(f *facts) []Finding {
 	return nil
 }
 
-// The least that a comparison of before and after rests on.
-const (
-	regressionRequests = 10
-	regressionErrors   = 5
-	regressionFactor   = 5
-)
-
-// judgeRegression says that errors began with the last reload.
-func judgeRegression(f *facts) []Finding {
-	r := &f.running
-	if r.reloadAge == 0 || r.reload.requests < regressionRequests {
+// judgeDeviation says that something stands in for what was asked for.
+func judgeDeviation(f *facts) []Finding {
+	d := f.running.status.Deviation
+	if d == nil {
 		return nil
 	}
-	after, before := failures(r.reload), failures(r.five)
-	if r.five.requests < r.reload.requests+regressionRequests {
-		return nil // nothing to compare with
+	r := Finding{
+		Code: "config-deviates", What: "entry " + fmt.Sprint(d.Entry) + " of the history serves instead of what was asked for last: " + d.Why,
+		Evidence: append([]string{"since " + clock(d.At) + ": " + d.Cause}, first(d.Details, linesShown)...),
+		Commands: []Command{{"what serves, what the files hold, what was before", f.command("config history")}, {"put what serves into the files", f.command("rollback --serving")}},
 	}
-	requests := r.five.requests - r.reload.requests
-	before -= min(before, after)
-	now, then := float64(after)/float64(r.reload.requests), float64(before)/float64(requests)
-	if after < regressionErrors || now < 0.01 || now < regressionFactor*then {
-		return nil
+	if d.Cause != admin.DeviationFallback {
+		r.Commands = append(r.Commands, Command{"or have it serve once it is mended", f.command("reload")})
 	}
-	at := f.lastReload()
-	found := Finding{
-		Code: "reload-regression", Severity: byShare(now),
-		What: fmt.Sprintf("errors began with the reload at %s: %s of requests fail since, %s before", clock(at), percent(now), percent(then)),
-		Evidence: []string{
-			fmt.Sprintf("before it: %d of %d requests failed; since: %d of %d", before, requests, after, r.reload.requests),
-			"since it: " + faultList(r.reload),
-		},
-	}
-	dir, changed := f.previous()
-	found.Evidence = append(found.Evidence, first(changed, linesShown)...)
-	if dir != "" {
-		found.Commands = append(found.Commands,
-			Command{"keep what serves now", "cp " + Word(f.opt.ConfigFile) + " " + Word(f.opt.ConfigFile+".regressed")},
-			Command{"bring back the configuration before it", "cp -r " + Word(dir+"/.") + " " + Word(filepath.Dir(f.opt.ConfigFile))},
-			Command{"make it serve", f.command("reload")})
-	}
-	found.Commands = append(found.Commands, Command{"see errors end", f.command("top faults --window 10s")})
-	return []Finding{found}
-}
-
-// previous returns the folder of the configuration that served before, and what has changed
-// since.
-func (f *facts) previous() (dir string, changed []string) {
-	folders, _ := filepath.Glob(filepath.Join(f.cfg.System.StateDir.V, "config", "[0-9]*"))
-	slices.Sort(folders)
-	if len(folders) < 2 {
-		return "", nil
-	}
-	dir = folders[len(folders)-2]
-	name := filepath.Base(f.opt.ConfigFile)
-	old, _, bad := schema.Load(filepath.Join(dir, name), schema.Options{})
-	now, _, worse := schema.Load(filepath.Join(folders[len(folders)-1], name), schema.Options{})
-	if bad.HasErrors() || worse.HasErrors() {
-		return dir, nil
-	}
-	for _, line := range schema.Diff(old, now) {
-		changed = append(changed, "changed: "+line)
-	}
-	return dir, changed
+	return []Finding{r}
 }
 
 // failures counts the requests that failed on the side of the proxy or behind it.
@@ -236,6 +191,27 @@ func judgeDrained(f *facts) []Finding {
 	return out
 }
 
+// judgeOverrides says what emergency changes cost.
+func judgeOverrides(f *facts) []Finding {
+	var out []Finding
+	for _, o := range f.running.overrides {
+		if o.Idle != "" || o.Kind != admin.OverrideDisable {
+			continue
+		}
+		n := f.faultCount(fault.RouteDisabled)
+		r := Finding{
+			Code: "route-disabled", Severity: min(byShare(f.share(n)), SEV2), What: fmt.Sprintf("route %s is disabled by an emergency change: %d requests of the last minute were refused for it", o.Route, n),
+			Evidence: []string{
+				fmt.Sprintf("by %s %s ago, reason %q; it ends by itself at %s", o.By, ago(f.now.Sub(o.Since)), o.Reason, clock(o.Until)),
+				fmt.Sprintf("that is %s of all requests (%s)", percent(f.share(n)), fault.RouteDisabled.Row().Code),
+			},
+			Commands: []Command{{"end it", f.command(fmt.Sprintf("emergency revert %d", o.ID))}, {"all emergency changes", f.command("emergency list")}},
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
 // The lengths of prefixes from which on a ban is a wide one.
 const wideV4, wideV6 = 16, 32
 
@@ -299,17 +275,29 @@ const changesMax = 10
 // changes lists what operators and the process have changed in the last hour, the newest first.
 func (f *facts) changes() []string {
 	var out []string
+	if c := f.running.status.Confirmation; c != nil {
+		out = append(out, "what serves is taken back at "+clock(c.Until)+" unless it is confirmed: "+f.command("confirm"))
+	}
 	for i := len(f.running.events) - 1; i >= 0 && len(out) < changesMax; i-- {
 		e := &f.running.events[i]
 		if f.now.Sub(e.Time) > time.Hour {
 			break
 		}
-		switch e.Kind {
-		case event.KindReload, event.KindDrain, event.KindBan, event.KindCertificate, event.KindProcess, event.KindListener:
+		if changesTraffic(e) {
 			out = append(out, changeText(e))
 		}
 	}
 	return append([]string{}, out...)
+}
+
+// changesTraffic reports whether an event is something that somebody did, or that the process
+// went through, and no state of an upstream.
+func changesTraffic(e *event.Event) bool {
+	switch e.Kind {
+	case event.KindReload, event.KindDrain, event.KindBan, event.KindCertificate, event.KindProcess, event.KindListener, event.KindOverride, event.KindUpgrade, event.KindConfig:
+		return true
+	}
+	return false
 }
 
 func changeText(e *event.Event) string {

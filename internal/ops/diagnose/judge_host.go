@@ -115,17 +115,16 @@ func judgeMemory(f *facts) []Finding {
 	return []Finding{r}
 }
 
-// lowerConnections puts limits of half the connections in front of the configuration.
+// lowerConnections allows half the connections, for a while.
 func (f *facts) lowerConnections() []Command {
 	limit := f.running.status.Limit / 2
 	if limit == 0 {
 		limit = 5000
 	}
-	path := Word(f.opt.ConfigFile)
-	return []Command{
-		{"allow half the connections", fmt.Sprintf(`printf 'limits { max-connections %d; max-connections-per-client %d; }\n' | cat - %s > %s.new && mv %s.new %s`, limit, max(limit/100, 10), path, path, path, path)},
-		{"make that serve", f.command("reload")},
-	}
+	return []Command{{
+		"allow half the connections for half an hour (undo: emergency revert)",
+		f.command(fmt.Sprintf("emergency limits --max-connections %d --max-connections-per-client %d --reason 'sentinel diagnose'", limit, max(limit/100, 10))),
+	}}
 }
 
 // throttledLeast is the part of the periods of a second in which the cgroup stood still.

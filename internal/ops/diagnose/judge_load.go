@@ -16,7 +16,7 @@ func judgeSaturation(f *facts) []Finding {
 	if n := f.faultCount(fault.RequestLimit); n >= countLeast && f.share(n) >= 0.01 {
 		out = append(out, Finding{
 			Code: "request-limit", Severity: min(byShare(f.share(n)), SEV2), What: fmt.Sprintf("max-concurrent-requests is reached: %s of requests are answered 503", percent(f.share(n))),
-			Evidence: []string{fmt.Sprintf("%d requests of the last minute failed by %s (%s)", n, fault.RequestLimit, fault.RequestLimit.Row().Code)},
+			Evidence: []string{fmt.Sprintf("%d requests of the last minute failed by %s (%s)", n, fault.RequestLimit.String(), fault.RequestLimit.Row().Code)},
 			Commands: []Command{{"where the bound stands", f.command("config show") + " | grep -n max-concurrent-requests"}, {"which upstream is slow", f.command("upstreams")}},
 		})
 	}
@@ -35,7 +35,7 @@ func judgeConnections(f *facts) []Finding {
 			full = fmt.Sprintf("%d connections are open at listener %s, its max-connections is %d", l.Connections, l.Name, l.Limit)
 		}
 	}
-	if full == "" && n < countLeast {
+	if c, _, _ := f.clientAtLimit(); full == "" && (n < countLeast || c != "") {
 		return nil
 	}
 	r := Finding{Code: "connection-limit", What: "the limit of connections is reached: " + full}
@@ -53,9 +53,8 @@ func judgeConnections(f *facts) []Finding {
 		r.Commands = append(r.Commands, Command{"if it shouldn't have them, keep it out for a while (undo: unban)", f.command("ban " + Word(c) + " --for 30m --reason 'too many connections'")})
 	}
 	r.Commands = append([]Command{{"who has most", f.command("top clients")}}, r.Commands...)
-	path := Word(f.opt.ConfigFile)
 	if s.Limit > 0 {
-		r.Commands = append(r.Commands, Command{"if they are wanted and memory allows, raise max-connections in", "${EDITOR:-vi} " + path}, Command{"make that serve", f.command("reload")})
+		r.Commands = append(r.Commands, Command{"if they are wanted and memory allows, let more in for half an hour (undo: emergency revert)", f.command(fmt.Sprintf("emergency limits --max-connections %d --reason 'sentinel diagnose'", 2*s.Limit))})
 	}
 	return []Finding{r}
 }
@@ -67,7 +66,7 @@ func judgeQueues(f *facts) []Finding {
 	for _, k := range kinds {
 		if c := f.faultCount(k); c > 0 {
 			n += c
-			evidence = append(evidence, fmt.Sprintf("%d requests of the last minute failed by %s (%s)", c, k, k.Row().Code))
+			evidence = append(evidence, fmt.Sprintf("%d requests of the last minute failed by %s (%s)", c, k.String(), k.Row().Code))
 		}
 	}
 	var waiting []string
@@ -99,7 +98,7 @@ const limitedShare = 0.05
 func judgeLimits(f *facts) []Finding {
 	var out []Finding
 	n := f.faultCount(fault.RateLimited)
-	if share := f.share(n); n >= countLeast && share >= limitedShare {
+	if share := f.share(n); n >= countLeast && share >= limitedShare && len(judgeAttack(f)) == 0 {
 		routes := sortedKeys(f.routesWith(func(k fault.Kind) bool { return k == fault.RateLimited }))
 		r := Finding{
 			Code: "route-limited", Severity: min(byShare(share), SEV2),
@@ -110,24 +109,76 @@ func judgeLimits(f *facts) []Finding {
 		if c, part := frequent(f.running.minute); c.Key != "" {
 			r.Evidence = append(r.Evidence, fmt.Sprintf("most requests has %q: %s of them", c.Key, percent(part)))
 		}
-		r.Commands = append(r.Commands, Command{"what another limit would have done", "echo 'rate-limit { requests-per-second 1000; }' > /tmp/limits.kdl && " + f.command("what-if limits /tmp/limits.kdl")})
-		out = append(out, r)
-	}
-	if n := f.faultCount(fault.ClientConnectionLimit); n >= countLeast {
-		c, k := f.topPeer()
-		r := Finding{
-			Code: "client-limit", What: fmt.Sprintf("a client reaches max-connections-per-client: %d of its connections were refused in the last minute", n),
-			Evidence: []string{fmt.Sprintf("the limit is %d", f.cfg.Limits.MaxConnectionsPerClient.V)},
-			Commands: []Command{{"who it is", f.command("top clients")}},
-		}
-		if k > 0 {
-			r.What = fmt.Sprintf("one client, %s with %d connections, reaches max-connections-per-client", c, k)
-			r.Evidence = append(r.Evidence, fmt.Sprintf("%d of its connections were refused in the last minute", n))
-			r.Commands = append(r.Commands, Command{"if it is no friend, keep it out for a while (undo: unban)", f.command("ban " + Word(c) + " --for 30m --reason 'too many connections'")})
+		for _, route := range routes[:min(len(routes), 3)] {
+			higher := fmt.Sprintf("emergency rate-limit --route %s --requests-per-second %d --reason 'sentinel diagnose'", Word(route), 2*f.limitOf(route))
+			r.Commands = append(r.Commands, Command{"what twice the limit would have done", f.command(higher + " --dry-run")},
+				Command{"allow twice as many for half an hour (undo: emergency revert)", f.command(higher)})
 		}
 		out = append(out, r)
 	}
-	return append(out, judgeRefused(f)...)
+	return append(append(out, judgeClientLimit(f)...), judgeRefused(f)...)
+}
+
+// limitOf returns how many requests per second a route lets through, as far as that is one number.
+func (f *facts) limitOf(route string) int64 {
+	limits := f.cfg.RateLimits
+	for _, r := range f.cfg.Routes {
+		if r.Name.V == route && len(r.RateLimits) > 0 {
+			limits = r.RateLimits
+		}
+	}
+	least := int64(0)
+	for _, l := range limits {
+		if n := max(l.PerSecond.V, l.PerMinute.V/60); least == 0 || n < least {
+			least = n
+		}
+	}
+	return max(least, 1)
+}
+
+// perClient returns the lowest max-connections-per-client, 0 for none.
+func (f *facts) perClient() int64 {
+	least := f.cfg.Limits.MaxConnectionsPerClient.V
+	for _, l := range f.cfg.Listeners {
+		if n := l.Limits.MaxConnectionsPerClient.V; n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
+}
+
+// clientAtLimit returns a client that has as many connections as one may, and how many.
+func (f *facts) clientAtLimit() (client string, n int, limit int64) {
+	limit = f.perClient()
+	if c, k := f.topPeer(); limit > 0 && int64(k) >= limit {
+		return c, k, limit
+	}
+	return "", 0, limit
+}
+
+// judgeClientLimit says which client is at its limit. Clients on the loopback are let in beyond
+// it to ask for health, and refused by another fault for the rest.
+func judgeClientLimit(f *facts) []Finding {
+	n := f.faultCount(fault.ClientConnectionLimit)
+	c, k, limit := f.clientAtLimit()
+	if c != "" {
+		n += f.faultCount(fault.ConnectionLimit)
+	}
+	if n < countLeast {
+		return nil
+	}
+	r := Finding{
+		Code: "client-limit", What: fmt.Sprintf("a client reaches max-connections-per-client: %d of its connections were refused in the last minute", n),
+		Evidence: []string{fmt.Sprintf("the limit is %d", limit)},
+		Commands: []Command{{"who it is", f.command("top clients")}},
+	}
+	if c != "" {
+		r.What = fmt.Sprintf("one client, %s with %d connections, reaches max-connections-per-client", c, k)
+		r.Evidence = append(r.Evidence, fmt.Sprintf("%d of its connections were refused in the last minute", n))
+		r.Commands = append(r.Commands, Command{"if it is no friend, keep it out for a while (undo: unban)", f.command("ban " + Word(c) + " --for 30m --reason 'too many connections'")},
+			Command{"if it is one, let it have more for half an hour (undo: emergency revert)", f.command(fmt.Sprintf("emergency limits --max-connections-per-client %d --reason 'sentinel diagnose'", 2*limit))})
+	}
+	return []Finding{r}
 }
 
 // limitsHit names the rate limits that have grown, or have ever turned anybody away.
@@ -152,7 +203,7 @@ func judgeRefused(f *facts) []Finding {
 			if k.Status() >= 500 {
 				ours += c
 			}
-			evidence = append(evidence, fmt.Sprintf("%d requests of the last minute: %s (%s): %s", c, k, k.Row().Code, k.Row().Remedy))
+			evidence = append(evidence, fmt.Sprintf("%d requests of the last minute: %s (%s): %s", c, k.String(), k.Row().Code, k.Row().Remedy))
 		}
 	}
 	share := f.share(n)
@@ -183,7 +234,7 @@ func judgeSlowClients(f *facts) []Finding {
 	for _, k := range slowKinds() {
 		if c := f.faultCount(k); c > 0 {
 			n += c
-			evidence = append(evidence, fmt.Sprintf("%d in the last minute: %s (%s): %s", c, k, k.Row().Code, k.Row().Meaning))
+			evidence = append(evidence, fmt.Sprintf("%d in the last minute: %s (%s): %s", c, k.String(), k.Row().Code, k.Row().Meaning))
 		}
 	}
 	if n < slowLeast || float64(n) < 0.05*float64(f.requests()) {
@@ -235,7 +286,7 @@ func judgeAttack(f *facts) []Finding {
 	for _, k := range []fault.Kind{fault.RateLimited, fault.ChallengeFailed, fault.ClientConnectionLimit, fault.StreamResets, fault.FrameFlood, fault.HeaderFlood, fault.ProtocolViolation, fault.ConnectionLimit, fault.MemoryLimit, fault.QueueFull, fault.RequestLimit, fault.BadRequest, fault.NoRoute} {
 		if n := f.faultCount(k); n > 0 {
 			limited += n
-			evidence = append(evidence, fmt.Sprintf("%d requests of the last minute: %s (%s)", n, k, k.Row().Code))
+			evidence = append(evidence, fmt.Sprintf("%d requests of the last minute: %s (%s)", n, k.String(), k.Row().Code))
 		}
 	}
 	if f.share(limited) < attackLimited {
@@ -247,6 +298,7 @@ func judgeAttack(f *facts) []Finding {
 		Commands: []Command{
 			{"keep it out for half an hour (undo: unban)", f.command("ban " + Word(c.Key) + " --for 30m --reason flood")},
 			{"see what it asks for", f.command("top paths")},
+			{"if it comes back by other addresses, ask browsers for work first (undo: emergency revert)", f.command("emergency challenge enabled --threshold 100 --reason flood")},
 			{"see that it ends", f.command("top clients --window 10s")},
 		},
 		weight: part,

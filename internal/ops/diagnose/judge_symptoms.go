@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sentinel/internal/control/admin"
 	"sentinel/internal/dataplane/fault"
@@ -71,7 +72,9 @@ func judgeReady(f *facts) []Finding {
 		Code: "not-ready", What: "sentinel says that it isn't ready: " + strings.Join(reasons, "; "), Evidence: []string{"/ready answers 503"},
 		Commands: []Command{{"how its upstreams do", f.command("upstreams")}},
 	}
+	starting := true
 	for _, why := range reasons {
+		starting = starting && strings.Contains(why, "still out")
 		if strings.Contains(why, "no upstream has a usable target") {
 			r.Severity = SEV1
 		}
@@ -79,26 +82,44 @@ func judgeReady(f *facts) []Finding {
 			r.Evidence = append(r.Evidence, "checks have begun and not yet ended: ask again in some seconds")
 		}
 	}
+	if starting {
+		r.Severity = SEV4
+	}
 	return []Finding{r}
 }
 
-// routeRate is the traffic of a route over the last ten to twenty seconds.
+// routeRate is the traffic of a route over the last minute.
 type routeRate struct {
 	name             string
 	requests, errors float64
 }
 
+// noRoute is the label of requests without a route: bounds and bans turn these away, which have
+// findings of their own.
+const noRoute = "-"
+
 // rates returns the traffic of each route, from the process or from two looks at its metrics.
 func (f *facts) rates() (all []routeRate, requests, errors float64) {
-	const seconds = 10
 	if f.running.err == nil {
-		for _, r := range f.running.status.Routes {
-			all = append(all, routeRate{r.Name, r.RequestsPerSecond * seconds, r.ErrorsPerSecond * seconds})
+		for _, r := range f.running.series.Routes {
+			if r.Name == noRoute {
+				continue
+			}
+			rate := routeRate{name: r.Name}
+			for i, p := range r.Points {
+				if f.running.series.Moments[i].At.After(f.now.Add(-minute)) {
+					rate.requests, rate.errors = rate.requests+float64(p.Requests), rate.errors+float64(p.Errors)
+				}
+			}
+			all = append(all, rate)
 		}
 	} else {
 		byName := make(map[string]*routeRate)
 		for series, d := range f.grown("sentinel_requests_total") {
 			name := label(series, "route")
+			if name == noRoute {
+				continue
+			}
 			if byName[name] == nil {
 				byName[name] = &routeRate{name: name}
 			}
@@ -148,7 +169,7 @@ func judgeErrors(f *facts) []Finding {
 			r.Evidence = append(r.Evidence, fmt.Sprintf("route %s: %s of its requests", route.name, percent(route.errors/max(route.requests, 1e-9))))
 		}
 	}
-	r.Evidence = first(r.Evidence, linesShown)
+	r.Evidence = append(first(r.Evidence, linesShown), f.onset()...)
 	if len(f.running.minute.faults) > 0 {
 		r.Evidence = append(r.Evidence, "faults of the last minute: "+faultList(f.running.minute))
 	}
@@ -156,23 +177,37 @@ func judgeErrors(f *facts) []Finding {
 	return append(out, judgeApplications(f)...)
 }
 
+// onset says when errors began, as far as the last hour tells, and what was changed just before.
+func (f *facts) onset() []string {
+	all := f.steps()
+	began := len(all)
+	for i := len(all) - 1; i >= 0; i-- {
+		if s := &all[i]; s.errors*100 >= s.requests && s.errors > 0 {
+			began = i
+		} else if s.requests > 0 {
+			break
+		}
+	}
+	if began == len(all) {
+		return nil
+	}
+	at := all[began].end.Add(-time.Duration(all[began].seconds * float64(time.Second)))
+	out := []string{"errors began after " + clock(at)}
+	if began == 0 {
+		out[0] = "errors have been there since " + clock(at) + " at least"
+	}
+	for i := range f.running.events {
+		e := &f.running.events[i]
+		if changesTraffic(e) && e.Time.After(at.Add(-minute)) && e.Time.Before(all[began].end) {
+			out = append(out, "changed then: "+changeText(e))
+		}
+	}
+	return first(out, linesShown)
+}
+
 // judgeApplications finds answers with 5xx that no fault of the proxy stands for.
 func judgeApplications(f *facts) []Finding {
-	own := make(map[string]float64) // by route: those that are the application's
-	codes := make(map[string]bool)
-	var requests float64
-	for series, d := range f.grown("sentinel_requests_total") {
-		requests += d
-		if label(series, "status") == "5xx" {
-			own[label(series, "route")] += d
-			codes[label(series, "code")] = true
-		}
-	}
-	for series, d := range f.grown("sentinel_faults_total") {
-		if k, ok := fault.Parse(label(series, "fault")); ok && k.Status() >= 500 {
-			own[label(series, "route")] -= d
-		}
-	}
+	own, requests, codes, within := f.ownErrors()
 	var routes []string
 	var n float64
 	for route, d := range own {
@@ -188,7 +223,7 @@ func judgeApplications(f *facts) []Finding {
 	r := Finding{
 		Code: "upstream-errors", Severity: byShare(n / requests),
 		What:     fmt.Sprintf("upstream %s: the application itself answers 5xx (%s of all requests)", strings.Join(ups, ", "), percent(n/requests)),
-		Evidence: []string{fmt.Sprintf("%.0f of %.0f requests within a second, with status %s, on route %s", n, requests, strings.Join(sortedKeys(codes), " "), strings.Join(routes, " "))},
+		Evidence: []string{fmt.Sprintf("%.0f of %.0f requests within %s, with status %s, on route %s", n, requests, within, strings.Join(sortedKeys(codes), " "), strings.Join(routes, " "))},
 		weight:   n,
 	}
 	for _, u := range ups {
@@ -196,6 +231,45 @@ func judgeApplications(f *facts) []Finding {
 	}
 	r.Commands = append(r.Commands, Command{"ask it by hand", "curl -sv -m 5 http://" + Word(f.anyTarget(ups[0])) + "/"})
 	return []Finding{r}
+}
+
+// ownErrors returns, by route, how many answers with 5xx no fault of the proxy stands for, of how
+// many requests in which while, and which codes there are.
+func (f *facts) ownErrors() (own map[string]float64, requests float64, codes map[string]bool, within string) {
+	own, codes = make(map[string]float64), make(map[string]bool)
+	for series, v := range f.after.series {
+		if strings.HasPrefix(series, "sentinel_requests_total{") && label(series, "status") == "5xx" && v > 0 {
+			codes[label(series, "code")] = true
+		}
+	}
+	if f.running.err == nil {
+		rates, all, _ := f.rates()
+		for _, r := range rates {
+			own[r.name] = r.errors
+		}
+		for _, x := range f.running.series.Faults {
+			if k, ok := fault.Parse(x.Fault); ok && k.Status() >= 500 {
+				for i, n := range x.Points {
+					if f.running.series.Moments[i].At.After(f.now.Add(-minute)) {
+						own[x.Route] -= float64(n)
+					}
+				}
+			}
+		}
+		return own, all, codes, "a minute"
+	}
+	for series, d := range f.grown("sentinel_requests_total") {
+		requests += d
+		if label(series, "status") == "5xx" {
+			own[label(series, "route")] += d
+		}
+	}
+	for series, d := range f.grown("sentinel_faults_total") {
+		if k, ok := fault.Parse(label(series, "fault")); ok && k.Status() >= 500 {
+			own[label(series, "route")] -= d
+		}
+	}
+	return own, requests, codes, "a second"
 }
 
 // wellness says in one line that nothing is wrong.

@@ -32,8 +32,10 @@ func (f *facts) troubles() []trouble {
 		}
 	}
 	seen := make(map[[3]string]bool)
+	probedAny := make(map[string]bool)
 	for _, p := range f.probes {
 		key := [3]string{p.upstream, p.address, p.dial}
+		probedAny[p.upstream] = true
 		t := states[key]
 		if p.t == nil || p.t.OK || p.t.Own || t != nil && isDrained(t) {
 			continue
@@ -51,7 +53,7 @@ func (f *facts) troubles() []trouble {
 				}
 			}
 		}
-		if len(u.Targets) == 0 {
+		if len(u.Targets) == 0 && !probedAny[u.Name] {
 			all = append(all, trouble{u.Name, "(no target)", "upstream-dns", "no name of its targets has an address"})
 		}
 	}
@@ -270,7 +272,7 @@ func judgeUpstreamFaults(f *facts) []Finding {
 		code := codeOfFault(k)
 		if n := f.faultCount(k); code != "" && n > 0 {
 			counts[code] += n
-			parts[code] = append(parts[code], fmt.Sprintf("%d requests of the last minute failed by %s (%s): %s", n, k, k.Row().Code, k.Row().Meaning))
+			parts[code] = append(parts[code], fmt.Sprintf("%d requests of the last minute failed by %s (%s): %s", n, k.String(), k.Row().Code, k.Row().Meaning))
 		}
 	}
 	var out []Finding
@@ -295,17 +297,26 @@ func judgeUpstreamFaults(f *facts) []Finding {
 			r.Commands = f.upstreamCommands(ups[0], code, group)
 		}
 		r.Evidence = append(r.Evidence, f.latencyText(ups)...)
-		r.Commands = append(r.Commands, f.mitigateSlow(code)...)
+		r.Commands = append(r.Commands, f.mitigateSlow(code, names)...)
 		out = append(out, r)
 	}
 	return out
 }
 
-func (f *facts) mitigateSlow(code string) []Command {
-	if code != "upstream-slow" {
-		return nil
+// mitigateSlow gives the routes of a slow upstream more time, or their fallback.
+func (f *facts) mitigateSlow(code string, routes []string) (out []Command) {
+	for _, r := range f.cfg.Routes {
+		if !slices.Contains(routes, r.Name.V) || len(out) > 3 {
+			continue
+		}
+		if code == "upstream-slow" {
+			out = append(out, Command{"give the route more time for half an hour (undo: emergency revert)", f.command("emergency timeouts --route " + Word(r.Name.V) + " --request-secs 60 --read-secs 30 --reason 'sentinel diagnose'")})
+		}
+		if ok, _ := f.usable(r.Fallback.V); ok {
+			out = append(out, Command{"send the route to its fallback for half an hour (undo: emergency revert)", f.command("emergency fallback " + Word(r.Name.V) + " --use --reason 'sentinel diagnose'")})
+		}
 	}
-	return []Command{{"where a timeout is set", f.command("config show") + " | grep -n -e request-secs -e read-secs -e per-try"}}
+	return out
 }
 
 // latencyText tells how slow upstreams are.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sentinel/internal/control/admin"
+	"sentinel/internal/observe/series"
 )
 
 // process is the process that serves, as far as it is found.
@@ -54,6 +55,8 @@ func (f *facts) readRunning(ctx context.Context) {
 	part("bans", err)
 	r.certs, err = c.Certificates(ctx)
 	part("certificates in use", err)
+	r.overrides, err = c.Overrides(ctx)
+	part("emergency changes", err)
 	config, err := c.Config(ctx)
 	part("the configuration that serves", err)
 	r.config = config.Text
@@ -201,11 +204,9 @@ func (f *facts) readTraffic(ctx context.Context) {
 	}
 	c := admin.NewClient(f.opt.AdminSocket, question)
 	r.minute, r.five = f.window(ctx, c, minute), f.window(ctx, c, fiveMinute)
-	if last := f.lastReload(); !last.IsZero() {
-		if age := f.now.Sub(last); age > time.Second && age < fiveMinute-10*time.Second {
-			r.reloadAge = age
-			r.reload = f.window(ctx, c, age.Truncate(time.Second))
-		}
+	var err error
+	if r.series, err = c.Series(ctx, time.Hour, series.Step); err != nil {
+		f.blind("the last hour: " + err.Error())
 	}
 	if len(r.bans) == 0 || !sleep(ctx, sampleEvery) {
 		return

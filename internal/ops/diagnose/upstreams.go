@@ -60,19 +60,18 @@ func (f *facts) probeTargets(ctx context.Context) {
 // the configuration.
 func (f *facts) targets(checks map[string]*probe.Check) []probe.Target {
 	var all []probe.Target
-	if len(f.running.upstreams) > 0 {
-		for _, u := range f.running.upstreams {
-			for _, t := range u.Targets {
-				if c := checks[u.Name]; c != nil {
-					all = append(all, probe.Target{Upstream: u.Name, Address: t.Address, Dial: t.Resolved, Check: c})
-				}
+	known := make(map[string]bool)
+	for _, u := range f.running.upstreams {
+		for _, t := range u.Targets {
+			if c := checks[u.Name]; c != nil {
+				known[u.Name] = true
+				all = append(all, probe.Target{Upstream: u.Name, Address: t.Address, Dial: t.Resolved, Check: c})
 			}
 		}
-		return all
 	}
 	for _, u := range f.cfg.Upstreams {
 		for _, t := range u.Targets {
-			if c := checks[u.Name.V]; c != nil && t.Address.V != "" {
+			if c := checks[u.Name.V]; c != nil && t.Address.V != "" && !known[u.Name.V] {
 				all = append(all, probe.Target{Upstream: u.Name.V, Address: t.Address.V, Check: c})
 			}
 		}
