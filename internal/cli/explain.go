@@ -22,12 +22,14 @@ type explainFlags struct {
 	fields           []string
 	client, listener string
 	offline, all     bool
+	live             bool
+	life             time.Duration
 }
 
 func (a *app) explainCommand() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain REQUEST-ID | [METHOD] URL",
+		Use:   "explain REQUEST-ID | [METHOD] URL | --live",
 		Short: "Show what happened to a request, or what would happen to one",
 		Long: `With a URL, show what a request would meet: the listener and its certificate, the route and
 why each other one doesn't take it, what every policy says (with what is left of rate
@@ -41,19 +43,29 @@ refused or was among the slowest: where it went, how long each phase took, every
 target, the fault, what it means and what to do. The id is in the access log and in the
 answer that the client got.
 
+With --live, print a header field that has every request which carries it kept whole,
+whatever becomes of it, and its answer tell the id. The running sentinel signs it; it is good
+for five minutes, or as long as --for says, and nobody else's token is. No upstream sees it.
+
 Exit code 1: the request isn't among those that are kept, or can't be explained. Exit code
 3: no sentinel is running.`,
 		Example: `  sentinel explain https://shop.example/cart
   sentinel explain POST https://shop.example/cart -H 'Content-Type: application/json' --client 192.0.2.7
-  sentinel explain 0a1b2c3d4e5f60718293a4b5c6d7e8f9`,
+  sentinel explain 0a1b2c3d4e5f60718293a4b5c6d7e8f9
+  curl -i -H "$(sentinel explain --live)" https://shop.example/cart`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 {
+			if f.live && len(args) == 0 {
+				return nil
+			}
+			if f.live || len(args) < 1 || len(args) > 2 {
 				return usagef("the id of a request, or a method and a URL wanted")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
+			case f.live:
+				return a.explainLive(cmd.Context(), f.life)
 			case len(args) == 2:
 				return a.explainURL(cmd.Context(), args[0], args[1], &f)
 			case strings.Contains(args[0], "://"):
@@ -68,8 +80,24 @@ Exit code 1: the request isn't among those that are kept, or can't be explained.
 	flags.StringVar(&f.listener, "listener", "", "the listener `NAME` that it comes to (default: the one of the URL's scheme and port)")
 	flags.BoolVar(&f.all, "all", false, "all routes that don't take it, not only the nearest")
 	flags.BoolVar(&f.offline, "offline", false, "by the configuration file, not by the running sentinel")
+	flags.BoolVar(&f.live, "live", false, "print a header field that has requests kept")
+	flags.DurationVar(&f.life, "for", 5*time.Minute, "with --live: how long the field is good, up to 1h")
 	a.socketFlagOn(cmd)
 	return cmd
+}
+
+// explainLive prints the field alone, so that it can stand in another command.
+func (a *app) explainLive(ctx context.Context, life time.Duration) error {
+	t, err := a.client(askTimeout).Live(ctx, life)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(t)
+	}
+	fmt.Fprintf(a.err, "good until %s; with the id in the answer: sentinel explain ID\n", t.Expires.UTC().Format(time.RFC3339))
+	_, err = fmt.Fprintf(a.out, "%s: %s\n", t.Field, t.Value)
+	return err
 }
 
 func (a *app) explainURL(ctx context.Context, method, url string, f *explainFlags) error {

@@ -107,6 +107,25 @@ func (c *Client) Explain(ctx context.Context, q ExplainRequest) (e Explanation, 
 	return e, c.call(ctx, http.MethodPost, "/admin/explain", q, &e)
 }
 
+// AddLive lets the API make tokens by sign, which are good until they expire, and by which a
+// request with field asks to be kept. It is called before Serve.
+func (s *Server) AddLive(field string, lifeMax time.Duration, sign func(expires time.Time) string) {
+	s.operate("POST /admin/explain/live", func(w http.ResponseWriter, r *http.Request) {
+		life, err := time.ParseDuration(r.URL.Query().Get("for"))
+		if err != nil || life < time.Second || life > lifeMax {
+			refuse(w, badRequest("for must be a duration of 1s to %s", lifeMax))
+			return
+		}
+		expires := time.Now().Add(life)
+		reply(w, http.StatusOK, LiveToken{Field: field, Value: sign(expires), Expires: expires})
+	})
+}
+
+// Live asks for a token that is good for so long.
+func (c *Client) Live(ctx context.Context, life time.Duration) (t LiveToken, err error) {
+	return t, c.call(ctx, http.MethodPost, "/admin/explain/live?for="+life.String(), nil, &t)
+}
+
 // LiveToken is the value of a field that has a request kept in full.
 type LiveToken struct {
 	Field   string    `json:"field"`

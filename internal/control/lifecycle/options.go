@@ -169,6 +169,8 @@ type Options struct {
 	Series admin.Series
 	// Explain says what a request would meet; may be nil.
 	Explain func(admin.ExplainRequest) (admin.Explanation, error)
+	// SignLive makes a token by which a request asks to be kept; may be nil.
+	SignLive func(expires time.Time) string
 	// Flight is what the admin API shows of single requests; may be nil.
 	Flight admin.Flight
 	// WhatIf answers what limits would have done; may be nil.

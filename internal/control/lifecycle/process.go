@@ -13,6 +13,7 @@ import (
 	"sentinel/internal/control/admin"
 	"sentinel/internal/control/memory"
 	"sentinel/internal/dataplane/listen"
+	"sentinel/internal/observe/flight"
 	"sentinel/internal/observe/lastrun"
 )
 
@@ -232,6 +233,9 @@ func (p *Process) newAdmin() sideServer {
 	}
 	if p.opt.Explain != nil {
 		s.AddExplain(p.opt.Explain)
+	}
+	if p.opt.SignLive != nil {
+		s.AddLive(flight.Field, flight.TokenLifeMax, p.opt.SignLive)
 	}
 	if p.opt.Flight != nil {
 		s.AddFlight(p.opt.Flight)

@@ -136,12 +136,12 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 	a.fleet = fleet.New(fleet.Options{Clock: clock, Events: events, Metrics: m.Store()})
 	a.fleet.Run()
 	defer a.fleet.Close()
-	recorder, causes := flight.New(cells), series.NewCauses()
+	recorder, causes, signer := flight.New(cells), series.NewCauses(), flight.NewSigner()
 	a.whatIf = newWhatIfs(clock, demand.New(cells))
 	a.staples = staple.New(staple.Options{Certificates: a.live.Certificates, Log: log})
 	top := talkers{exchange.NewTalkers(cells), clock}
 	a.Proxy = exchange.New(exchange.Options{
-		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Flight: recorder, Causes: causes, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
+		Clock: clock, Cells: cells, Log: a.logs.access, Talkers: top.Talkers, Flight: recorder, Causes: causes, Asked: signer, Demand: a.whatIf.record, Bans: &a.bans.table, Proof: a.acme.Answer,
 		NotReady: func() []string { return append(state.NotReady(), a.keeper.NotReady()...) },
 		Panicked: func(v any) { tellPanic(log, v, debug.Stack()) },
 	})
@@ -164,6 +164,7 @@ func (s Start) Run(ctx context.Context, companions ...Companion) error {
 		KernelBans: a.kernel,
 		Flight:     flights{recorder, clock},
 		Explain:    a.explain,
+		SignLive:   signer.Token,
 	})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -63,6 +63,7 @@ func (x *exchange) localHead(status int) *message.Head {
 func (x *exchange) send(h *message.Head, body []byte) error {
 	x.status = h.Status
 	x.secureLocal(h)
+	x.tellID(h)
 	if h.Status != 204 && h.Status != 304 {
 		h.Framing, h.ContentLength = message.Length, int64(len(body))
 	}

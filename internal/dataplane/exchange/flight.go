@@ -22,7 +22,7 @@ type phases struct {
 
 // notable reports whether the exchange may be one that somebody asks about.
 func (x *exchange) notable(m *metric.Route, took time.Duration) bool {
-	return x.fault != fault.None || x.status >= 500 || m.MaySlow(took)
+	return x.fault != fault.None || x.status >= 500 || x.asked || m.MaySlow(took)
 }
 
 // keep has the flight recorder keep the exchange. It comes once for each exchange, at its end.
@@ -34,6 +34,9 @@ func (x *exchange) keep(m *metric.Route, took time.Duration) {
 	class := x.class()
 	if class == flight.Failed {
 		x.noteCause()
+	}
+	if x.asked {
+		class = flight.Asked
 	}
 	if class == flight.Slow && (x.status == 101 || !m.Slow(took)) { // a tunnel lasts as long as its client likes
 		return

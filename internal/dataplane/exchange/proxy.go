@@ -36,6 +36,8 @@ type Options struct {
 	Talkers *Talkers
 	// Flight keeps records of requests that failed or were slow; may be nil.
 	Flight *flight.Recorder
+	// Asked tells which requests may ask to be kept; may be nil.
+	Asked *flight.Signer
 	// Causes counts requests that fail by where and how; may be nil.
 	Causes *series.Causes
 	// Demand remembers which requests came; may be nil.

@@ -29,6 +29,7 @@ func (x *exchange) relay() error {
 		x.route.ResponseEdits.Apply(h, &x.vars)
 	}
 	x.addStickyCookie(h)
+	x.tellID(h)
 	content, end, err := x.conn.Buffered()
 	if err != nil {
 		return x.fail(kindOf(err, fault.Internal))

@@ -99,6 +99,7 @@ type request struct {
 	headAt     time.Duration // when its final response head was there; 0 before
 	phases     phases
 	triedCount int
+	asked      bool // the sender has asked for a record, and may
 
 	status   int // answered; 0 while nothing is
 	fault    fault.Kind
@@ -193,6 +194,9 @@ func (p *Proxy) begin(r *message.Request, w message.Responder) *exchange {
 	}
 	x.identify()
 	x.identifyClient()
+	if r.Head.Find(message.FieldSentinelExplain) >= 0 {
+		x.askedFor()
+	}
 	x.grpc = !r.Head.Connect && isGRPC(&r.Head)
 	return x
 }

@@ -57,6 +57,7 @@ func (x *exchange) tunnel() error {
 		h.Extra = append(h.Extra, token...)
 		h.Extra = append(h.Extra, '\r', '\n')
 	}
+	x.tellID(h)
 	x.status = 101
 	if err := x.w.Respond(h, nil, true); err != nil {
 		return x.broke(err)

@@ -24,6 +24,7 @@ const (
 	FieldProxyAuthorization
 	FieldProxyConnection
 	FieldReferer
+	FieldSentinelExplain
 	FieldTE
 	FieldTrailer
 	FieldTransferEncoding
@@ -78,6 +79,9 @@ func Classify(name []byte) FieldID {
 	case 16:
 		if EqualFold(name, "proxy-connection") {
 			return FieldProxyConnection
+		}
+		if name[0]|0x20 == 's' {
+			return match(name, "sentinel-explain", FieldSentinelExplain)
 		}
 		if name[12]|0x20 == 'h' {
 			return alias(name, "x-forwarded-host", FieldXForwardedHost)
