@@ -19,7 +19,7 @@ func TestDrainEnds(t *testing.T) {
 		return &proxy{first, t, first.Addr("l")}
 	}
 	p := begin()
-	want(t, "drain --for", p.sentinel("drain", "u/"+a.Addr(), "--for", "1s"), "takes no new requests for 1s, until ")
+	want(t, "drain --for", p.sentinel("drain", "u/"+a.Addr(), "--for", "6s"), "takes no new requests for 6s, until ")
 	p.overrideGauge("drain", "1")
 	p.awaitState("u", a.Addr(), admin.TargetDrained)
 	p.awaitState("u", a.Addr(), admin.TargetUnknown)

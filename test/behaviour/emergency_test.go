@@ -264,7 +264,7 @@ routes {
 func TestEmergencyEnds(t *testing.T) {
 	p := start(t, "", `routes { route "api" { respond 200 "ok" } }`)
 	p.emergency("disable-route", "api", "--for", "1s")
-	p.emergency("limits", "--max-connections", "100", "--for", "1s")
+	p.emergency("limits", "--max-connections", "100", "--for", "5m")
 	want(t, "the extension", p.emergency("extend", "2", "--for", "2h"), "holds for 2h 0m")
 	eventually(t, "the route serves again", func() bool { return p.do("GET", "/").Status == 200 })
 	if list := p.overrides(); len(list) != 1 || list[0].ID != 2 {
