@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"sentinel/internal/observe/series"
 	"sentinel/internal/testkit/origin"
 	"sentinel/internal/testkit/pki"
 	"sentinel/internal/testkit/program"
@@ -202,6 +203,34 @@ func upstreams() []incident {
 					t, err := w.admin().Top(w.Context(), "faults", time.Minute, 10)
 					return err == nil && t.Total >= 20
 				})
+			},
+		},
+		{
+			name: "upstream slower than before", code: "latency-raised", severity: "SEV3", evidence: `answers in 0\.\d+ s on average, 0\.0\d s before`,
+			plant: func(w *world) {
+				var act origin.Switch
+				w.start(twoRoutes(well(w), fmt.Sprintf("target %q", origin.Start(w, origin.Acts(act.Choose)).Addr())))
+				w.load(50*time.Millisecond, "/bad", home)
+				steps := func(n int, slow bool) func() bool {
+					return func() bool {
+						s, err := w.admin().Series(w.Context(), time.Minute, series.Step)
+						if err != nil || len(s.Moments) < n {
+							return false
+						}
+						for _, u := range s.Upstreams {
+							if u.Name == "bad" && slow {
+								return u.Points[len(u.Points)-3].P50 > 0.3
+							}
+						}
+						return !slow
+					}
+				}
+				w.awaitLong("a step is over", steps(2, false))
+				act.Set(func(c *origin.Conn, req origin.Request) bool {
+					time.Sleep(400 * time.Millisecond)
+					return c.WriteString(origin.Response(req, 200, "slow")) == nil
+				})
+				w.awaitLong("two slow steps are over", steps(4, true))
 			},
 		},
 		{

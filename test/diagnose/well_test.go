@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sentinel/internal/testkit/pki"
 )
 
 // TestWell asks a healthy proxy under load, again and again: there must be no false alarm.
@@ -36,6 +38,19 @@ func TestWell(t *testing.T) {
 		for _, u := range r.Unseen { // the kernel's log isn't asked for while all is well
 			t.Errorf("unseen: %s", u)
 		}
+	}
+}
+
+// TestClientCertificates asks a proxy whose only listener wants certificates of clients: that it
+// refuses us is no fault.
+func TestClientCertificates(t *testing.T) {
+	w := newWorld(t)
+	w.certify(pki.Server("localhost"))
+	ca := pki.New(w, "clients").Write(w, w.dir, "clients")
+	w.start(strings.Replace(secured, "cert-file", fmt.Sprintf("client-auth \"require\"; ca-file %q; cert-file", ca), 1))
+	r := w.diagnose()
+	if r.Exit != 0 || len(r.Unseen) != 1 || !strings.Contains(r.Unseen[0], "client certificate") {
+		t.Errorf("diagnose = %s, want it well, and /health unseen", r)
 	}
 }
 

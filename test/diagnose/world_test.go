@@ -34,7 +34,6 @@ type world struct {
 	bin           string // programs that stand in for those of the machine
 	limit         int    // of open files; 0 is that of the test
 	cmd           *exec.Cmd
-	log           *os.File
 	ended         chan struct{}
 }
 
@@ -134,9 +133,20 @@ func (w *world) admin() *admin.Client { return admin.NewClient(w.socket(), patie
 
 func (w *world) await(what string, yes func() bool) {
 	w.Helper()
+	w.awaitFor(what, patience, yes)
+}
+
+// awaitLong waits for what takes several steps of the series.
+func (w *world) awaitLong(what string, yes func() bool) {
+	w.Helper()
+	w.awaitFor(what, 4*patience, yes)
+}
+
+func (w *world) awaitFor(what string, atMost time.Duration, yes func() bool) {
+	w.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(atMost); time.Now().Before(end); <-tick.C {
 		if yes() {
 			return
 		}

@@ -173,6 +173,7 @@ func limitCauses() []Cause {
 		{"queue-full", SEV3, slow, "Requests wait for an upstream, and more than may wait.", "the faults of the queue, and how many wait", []string{"error-rate", "request-limit"}},
 		{"connection-limit", SEV2, slow, "As many client connections are open as may be.", "open connections against the limits, and the fault connection_limit", []string{"error-rate", "listen-overflow"}},
 		{"request-limit", SEV3, slow, "As many requests are in progress as may be.", "the fault request_limit", []string{"error-rate"}},
+		{"latency-raised", SEV3, slow, "An upstream answers much more slowly than it did before.", "the mean time of its responses in the last 20 s against the rest of the last hour", []string{"queue-full", "request-limit"}},
 		{"route-limited", SEV3, errorRate, "A rate limit turns away requests of many clients: it is too low, or there is more traffic than usual.", "the fault rate_limited without one client that stands out", []string{"error-rate"}},
 		{"clients-refused", SEV3, errorRate, "Access lists, challenges or authentication turn away many requests.", "the faults of access and authentication", nil},
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -75,6 +76,18 @@ func (f *facts) askEndpoints(ctx context.Context) {
 		all.Go(func() { f.ready[i] = ask(ctx, p.listener, base+"/ready") })
 	}
 	all.Wait()
+	for i := range f.health {
+		if e := &f.health[i]; e.refusedTLS() {
+			f.blind(e.url + ": the listener wants a client certificate or a server name")
+			e.err, e.status = nil, http.StatusOK // it is there
+		}
+	}
+}
+
+// refusedTLS reports that the listener answered by an alert of TLS (RFC 8446 section 6): it wants
+// something of clients that we don't have.
+func (e *endpoint) refusedTLS() bool {
+	return e.err != nil && strings.Contains(e.err.Error(), "remote error: tls: ")
 }
 
 func ask(ctx context.Context, listener, url string) endpoint {

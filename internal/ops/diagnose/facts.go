@@ -149,7 +149,7 @@ func rules() []func(*facts) []Finding {
 	return []func(*facts) []Finding{
 		judgeDeath, judgePIDFile, judgeRestart, judgeConfig, judgeReload, judgeDeviation, judgeRegression, judgeDrained, judgeOverrides, judgeBans,
 		judgeDisks, judgeDescriptors, judgeMemory, judgeHost, judgeCertificates, judgeClientTLS,
-		judgeTargets, judgeUpstreamFaults, judgeBreakers, judgeSaturation, judgeLimits, judgeSlowClients, judgeAttack,
+		judgeTargets, judgeUpstreamFaults, judgeBreakers, judgeLatency, judgeSaturation, judgeLimits, judgeSlowClients, judgeAttack,
 		judgeEndpoints, judgeErrors, judgeStore,
 	}
 }
