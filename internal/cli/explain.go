@@ -221,7 +221,7 @@ func (a *app) explainID(ctx context.Context, id string) error {
 		return err
 	}
 	if len(records.Records) == 0 {
-		return fmt.Errorf("no request %q is kept: only those of the last minutes that failed, were refused or were among the slowest are; the access log has all", id)
+		return notKept(id, records.LeftOut)
 	}
 	if a.json {
 		return a.printJSON(records.Records)
@@ -232,6 +232,15 @@ func (a *app) explainID(ctx context.Context, id string) error {
 		}
 	}
 	return nil
+}
+
+// notKept says why a request may not be there.
+func notKept(id string, leftOut map[string]uint64) error {
+	more := ""
+	if n, refused := leftOut["failed"], leftOut["refused"]; n+refused > 0 {
+		more = fmt.Sprintf(" (%d that failed and %d that were refused came too fast to be kept)", n, refused)
+	}
+	return fmt.Errorf("no request %q is kept: only those of the last minutes that failed, were refused or were among the slowest are%s; the access log has all", id, more)
 }
 
 // printRecord writes what happened to a request.

@@ -84,3 +84,13 @@ func faultsPage() []byte {
 	}
 	return b.Bytes()
 }
+
+// Who looks for a request in a flood is told that it may have been left out.
+func TestNotKept(t *testing.T) {
+	if err := notKept("x", map[string]uint64{"failed": 0}); strings.Contains(err.Error(), "too fast") {
+		t.Errorf("notKept = %v, though nothing was left out", err)
+	}
+	if err := notKept("x", map[string]uint64{"failed": 7}); !strings.Contains(err.Error(), "7 that failed") {
+		t.Errorf("notKept = %v, want how many were left out", err)
+	}
+}
