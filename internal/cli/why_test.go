@@ -94,3 +94,25 @@ func TestNotKept(t *testing.T) {
 		t.Errorf("notKept = %v, want how many were left out", err)
 	}
 }
+
+// Each command of ours that the table names is one, with flags that there are.
+func TestFaultCommandsExist(t *testing.T) {
+	for k := range fault.All() {
+		for _, text := range k.Row().Commands {
+			words := strings.Fields(text)
+			if words[0] != "sentinel" || strings.ContainsAny(text, "|'\"<>") {
+				continue
+			}
+			cmd, rest, err := (&app{}).root().Find(words[1:])
+			if err == nil {
+				err = cmd.ParseFlags(rest)
+			}
+			if err == nil && cmd.Args != nil {
+				err = cmd.ValidateArgs(cmd.Flags().Args())
+			}
+			if err != nil {
+				t.Errorf("%v says %q: %v", k, text, err)
+			}
+		}
+	}
+}

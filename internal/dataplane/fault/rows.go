@@ -19,14 +19,14 @@ func buildRows() [Count]Row {
 
 // Commands that several rows share.
 const (
-	cmdFaults    = "curl -s localhost:9090/metrics | grep sentinel_faults_total"
-	cmdHealth    = "curl -s localhost:9090/metrics | grep 'upstream_health{'"
-	cmdBreaker   = "curl -s localhost:9090/metrics | grep circuit_breaker_state"
+	cmdFaults    = "sentinel errors --since 15m --all"
+	cmdHealth    = "sentinel upstreams"
+	cmdBreaker   = "sentinel events --since 15m --kind breaker,health"
 	cmdPending   = "curl -s localhost:9090/metrics | grep pending_requests"
 	cmdOpen      = "curl -s localhost:9090/metrics | grep open_connections"
-	cmdLatency   = "curl -s localhost:9090/metrics | grep 'upstream_request_duration.*quantile=\"0.99\"'"
+	cmdLatency   = "sentinel slow --since 15m"
 	cmdJournal   = "journalctl -u sentinel --since '5 minutes ago' | grep ERROR | tail -20"
-	cmdClients   = "journalctl -u sentinel --since '5 minutes ago' -o json | jq -r .CLIENT_IP | sort | uniq -c | sort -rn | head -20"
+	cmdClients   = "sentinel top clients"
 	cmdBans      = "sentinel bans"
 	cmdPolicies  = "curl -s localhost:9090/metrics | grep sentinel_policy_decisions"
 	cmdConfig    = "sentinel config show"
