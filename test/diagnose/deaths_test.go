@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"sentinel/internal/testkit/pki"
 )
@@ -54,7 +55,7 @@ func deaths() []incident {
 			plant: func(w *world) {
 				w.start(answering)
 				w.end(syscall.SIGKILL)
-				w.fake("dmesg", fmt.Sprintf("echo '2026-11-24T20:00:00,000000+00:00 Out of memory: Killed process %d (sentinel) total-vm:4096kB, anon-rss:2048kB'", w.cmd.Process.Pid))
+				w.fake("dmesg", fmt.Sprintf("echo '%s Out of memory: Killed process %d (sentinel) total-vm:4096kB, anon-rss:2048kB'", kernelTime(time.Now()), w.cmd.Process.Pid))
 			},
 		},
 		{
@@ -62,7 +63,8 @@ func deaths() []incident {
 			plant: func(w *world) {
 				w.start(answering)
 				w.end(syscall.SIGKILL)
-				w.fake("dmesg", "echo '2026-11-24T20:00:00,000000+00:00 Out of memory: Killed process 1 (other) total-vm:4096kB'")
+				// An older process had the same number.
+				w.fake("dmesg", fmt.Sprintf("echo '%s Out of memory: Killed process %d (other) total-vm:4096kB'", kernelTime(time.Now().Add(-time.Hour)), w.cmd.Process.Pid))
 			},
 		},
 		{
@@ -162,6 +164,9 @@ func deaths() []incident {
 		},
 	}
 }
+
+// kernelTime is a time as dmesg tells it.
+func kernelTime(t time.Time) string { return t.Format("2006-01-02T15:04:05,000000-07:00") }
 
 // secured is a configuration with TLS.
 const secured = `listeners { listener "https" { address "$HTTP"; protocol "https"; tls { cert-file "$DIR/server.crt"; key-file "$DIR/server.key" } } }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the reference page")
@@ -121,5 +122,17 @@ func TestLabel(t *testing.T) {
 	}
 	if got := label(s, "side"); got != "self" {
 		t.Errorf("label = %q", got)
+	}
+}
+
+func TestStampOf(t *testing.T) {
+	for in, want := range map[string]string{
+		"2026-11-24T20:00:00,500000+01:00 Out of memory":         "2026-11-24T19:00:00.5Z",
+		"2026-11-24T20:00:00+0000 host kernel: Out of memory":    "2026-11-24T20:00:00Z",
+		"[12345.678] Out of memory: Killed process 1 (sentinel)": "0001-01-01T00:00:00Z",
+	} {
+		if got := stampOf(in).UTC().Format(time.RFC3339Nano); got != want {
+			t.Errorf("stampOf(%q) = %s, want %s", in, got, want)
+		}
 	}
 }

@@ -159,6 +159,9 @@ func (f *facts) oomLine() string {
 	}
 	for i := len(f.kernel) - 1; i >= 0; i-- {
 		line := f.kernel[i]
+		if r := f.last.Run; r != nil && stampOf(line).Before(r.Started.Add(-kernelClockSlack)) && !stampOf(line).IsZero() {
+			continue // the number was another process's then
+		}
 		if pid != 0 {
 			number := strconv.Itoa(pid)
 			if strings.Contains(line, "rocess "+number+" (") || strings.Contains(line, "pid="+number+",") {
@@ -172,6 +175,21 @@ func (f *facts) oomLine() string {
 		return "systemd: the result of sentinel.service is oom-kill"
 	}
 	return ""
+}
+
+// kernelClockSlack is how far the kernel's clock may lag behind, by suspends of the machine.
+const kernelClockSlack = 10 * time.Minute
+
+// stampOf returns the time that a line of dmesg or journalctl begins with; zero for none.
+func stampOf(line string) time.Time {
+	text, _, _ := strings.Cut(line, " ")
+	text = strings.Replace(text, ",", ".", 1)
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05-0700"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // traceLinesMax is how much of a crash is shown.
