@@ -233,3 +233,33 @@ upstreams { upstream "u" { target "127.0.0.1:9" } }
 	}
 	want(t, "explain --offline", p.sentinel("explain", "--offline", "--config", file, "http://h/"), "by the configuration alone", "all: it takes everything")
 }
+
+// Challenges and preflights come out as explained, in every mode.
+func TestExplainChallenges(t *testing.T) {
+	o := named(t, "page")
+	p := start(t, "", fmt.Sprintf(`security { challenge-mode "enabled"; challenge-threshold 3 }
+routes {
+	route "free" { matches { path-prefix "/free" }; security { challenge-mode "disabled" }; upstream "u" }
+	route "shadow" { matches { path-prefix "/shadow" }; security { challenge-mode "shadow"; challenge-threshold 1 }; upstream "u" }
+	route "always" { matches { path-prefix "/always" }; security { challenge-mode "always" }; upstream "u" }
+	route "read" { matches { path-prefix "/read"; method "PUT" }; policies { cors { allow-origin "https://app.example"; allow-method "PUT" } }; upstream "u" }
+	route "rest" { upstream "u" }
+}
+upstreams { %s }
+`, upstream("u", o, "")))
+	for i := range 6 {
+		for _, target := range []string{"/", "/free", "/always", "/shadow"} {
+			e := p.explain(admin.ExplainRequest{Method: "GET", URL: "http://" + p.addr + target, Fields: []string{"Accept: text/html", "Sec-Fetch-Mode: navigate"}})
+			r := p.browse(target)
+			if challenged := r.Text() != "page"; challenged != (e.Fault == "challenge_failed") {
+				t.Errorf("request %d of %s: challenged: %v, and explained as %q with %+v", i+1, target, challenged, e.Outcome, e.Policies)
+			}
+		}
+	}
+	for _, origin := range []string{"https://app.example", "https://other.example"} {
+		e := p.explain(admin.ExplainRequest{Method: "OPTIONS", URL: "http://" + p.addr + "/read", Fields: []string{"Origin: " + origin, "Access-Control-Request-Method: PUT"}})
+		if r := p.preflight("/read", origin, "PUT"); e.Route != "read" || (r.Status == 204) != strings.HasSuffix(e.Outcome, ": a preflight") || e.Onward != nil {
+			t.Errorf("the preflight from %s = %d, and was explained as route %q, %q", origin, r.Status, e.Route, e.Outcome)
+		}
+	}
+}

@@ -202,6 +202,8 @@ func conclude(out *admin.Explanation, d *exchange.Dry) {
 		out.Outcome = "answered by the proxy itself: /ready"
 	case d.Reserved:
 		out.Outcome = "taken as an answer to a challenge"
+	case d.Preflight:
+		out.Outcome = "answered by the proxy itself: a preflight"
 	case d.Fault != fault.None:
 		fail(out, d.Fault)
 	case d.Onward != nil && d.Onward.Target == nil && d.Onward.Fallback == nil:

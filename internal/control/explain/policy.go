@@ -39,8 +39,10 @@ func detailOf(j *exchange.Judged) string {
 		return fmt.Sprintf("0 of %d left: it is held back for %s", j.Limit.Limit, j.Limit.RetryAfter.Round(time.Millisecond))
 	case j.Policy == "rate limit":
 		return fmt.Sprintf("%d of %d left", j.Limit.Remaining, j.Limit.Limit)
+	case j.Policy == "challenge" && j.Given:
+		return "it isn't challenged: the client has passed one, or requests of this kind never are"
 	case j.Policy == "challenge":
-		return fmt.Sprintf("%d requests of the client in about the last minute, challenged above %d", j.Count, j.Max)
+		return fmt.Sprintf("this would be request %d of the client in about a minute, the threshold is %d", j.Count, j.Max)
 	case j.Policy == "forward-auth":
 		return "upstream " + j.Name + " is asked whether it may go on"
 	case j.Policy == "cors" && !j.Given:

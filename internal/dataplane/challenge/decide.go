@@ -72,36 +72,61 @@ const refuseSeconds = 60
 
 // Decide says what to do with a request at now, and counts it. It doesn't allocate.
 func (c *Challenger) Decide(p *Policy, f *Facts, now int64) Decision {
+	d, o := c.Look(p, f, now)
+	switch n := &c.state.Counters; o {
+	case Bypassed:
+		n.Bypassed[d.Bypass].Add(1)
+	case Proved:
+		n.Passed.Add(1)
+	case Shadowed:
+		n.Shadowed.Add(1)
+	case Refused:
+		n.Refused.Add(1)
+	case Issued:
+		n.Issued.Add(1)
+	}
+	return d
+}
+
+// Outcome is why a Decision is as it is.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Below    Outcome = iota // nobody is challenged, or the client isn't over the threshold
+	Bypassed                // a request of its kind isn't challenged
+	Proved                  // the client has passed a challenge
+	Shadowed                // it would be challenged
+	Refused                 // it can't be challenged, so it is refused
+	Issued                  // it is challenged
+)
+
+// Look is Decide without counting.
+func (c *Challenger) Look(p *Policy, f *Facts, now int64) (Decision, Outcome) {
 	if string(f.Path) == ReservedPath {
-		return Decision{Action: Reply}
+		return Decision{Action: Reply}, Below
 	}
 	if p.Mode == Disabled || p.Mode == Enabled && f.Rate <= p.Threshold {
-		return Decision{}
+		return Decision{}, Below
 	}
-	n := &c.state.Counters
 	if b := bypass(f); b != NotBypassed {
-		n.Bypassed[b].Add(1)
-		return Decision{Bypass: b}
+		return Decision{Bypass: b}, Bypassed
 	}
 	if c.Passed(f, now) {
-		n.Passed.Add(1)
-		return Decision{}
+		return Decision{}, Proved
 	}
 	if p.Shadow {
-		n.Shadowed.Add(1)
-		return Decision{}
+		return Decision{}, Shadowed
 	}
 	if !navigates(f) {
-		n.Refused.Add(1)
-		return Decision{Action: Refuse}
+		return Decision{Action: Refuse}, Refused
 	}
-	n.Issued.Add(1)
 	base := or(p.Base, DifficultyDefault)
 	d := Decision{Action: Page}
 	d.Difficulty = Difficulty(base, or(p.Max, DifficultyMax), f.Rate, p.Threshold)
 	// The wait grows with the work: whoever runs no script gets no cheaper way.
 	d.Wait = min(or(p.Wait, 5)+3*max(0, d.Difficulty-base), WaitMax)
-	return d
+	return d, Issued
 }
 
 func or(n, otherwise int) int {

@@ -27,16 +27,21 @@ func (x *exchange) challenge() fault.Kind {
 	if s.Policy.Mode == challenge.Enabled && rate <= s.Policy.Threshold {
 		return fault.None
 	}
+	x.verdict = x.s.Challenger.Decide(&s.Policy, x.factsFor(s, rate), x.unixSeconds())
+	if x.verdict.Action == challenge.Page || x.verdict.Action == challenge.Refuse {
+		return fault.ChallengeFailed
+	}
+	return fault.None
+}
+
+// factsFor gathers what a decision is made by.
+func (x *exchange) factsFor(s *snapshot.Security, rate int) *challenge.Facts {
 	x.gatherFacts()
 	f := &x.facts
 	f.Rate = rate
 	f.Allowed = s.Allowed != nil && s.Allowed.Allows(x.client)
 	f.Upgrade = x.upgradeToken() != ""
-	x.verdict = x.s.Challenger.Decide(&s.Policy, f, x.unixSeconds())
-	if x.verdict.Action == challenge.Page || x.verdict.Action == challenge.Refuse {
-		return fault.ChallengeFailed
-	}
-	return fault.None
+	return f
 }
 
 // security returns who is challenged; nil for nobody.

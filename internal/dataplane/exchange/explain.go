@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sentinel/internal/dataplane/challenge"
 	"sentinel/internal/dataplane/fault"
 	"sentinel/internal/dataplane/limit"
 	"sentinel/internal/dataplane/message"
@@ -16,13 +17,14 @@ import (
 // Dry is what a request would meet. It is found by the phases that serve requests, or by the
 // parts of them that only look; nothing is sent, counted, or taken out of a limit.
 type Dry struct {
-	Snapshot *snapshot.Snapshot
-	Listener *snapshot.Listener
-	Client   netip.Addr
-	Trusted  bool // the peer's forwarded fields are believed
-	Health   bool // it is answered as /health
-	Ready    bool // or as /ready
-	Reserved bool // or as an answer to a challenge
+	Snapshot  *snapshot.Snapshot
+	Listener  *snapshot.Listener
+	Client    netip.Addr
+	Trusted   bool // the peer's forwarded fields are believed
+	Health    bool // it is answered as /health
+	Ready     bool // or as /ready
+	Reserved  bool // or as an answer to a challenge
+	Preflight bool // or as a preflight, by its route
 	// Fault is why the request ends before a policy is asked, or behind them, by what it is.
 	Fault  fault.Kind
 	Route  *snapshot.Route // nil where none is found
@@ -90,7 +92,12 @@ func (p *Proxy) Explain(r *message.Request) *Dry {
 	if d.Route == nil {
 		return d
 	}
+	_, preflight := preflightMethod(&r.Head)
+	d.Preflight = preflight && x.route.Policies != nil && x.route.Policies.CORS != nil
 	d.Judged = x.judge()
+	if d.Preflight {
+		return d
+	}
 	d.Fault = x.shape()
 	if d.Sent = string(x.path); x.route.Forward != nil && d.Fault == fault.None {
 		d.Onward = x.onward()
@@ -168,13 +175,23 @@ func judgeGate(policy string, g *queue.Gate, k fault.Kind) Judged {
 	return j
 }
 
-// judgeChallenge looks how near the client is to its threshold.
+// judgeChallenge asks what would be decided of the request, were it counted.
 func (x *exchange) judgeChallenge(s *snapshot.Security) Judged {
 	key, _ := s.Key.Sum(x.s.LimitSeed, x)
 	d := s.Clients.Peek(key, x.at)
-	j := Judged{Policy: "challenge", Count: int(d.Limit - d.Remaining), Max: s.Policy.Threshold, Shadow: s.Policy.Shadow}
-	if !d.Allowed && (s.Allowed == nil || !s.Allowed.Allows(x.client)) {
+	rate := int(d.Limit-d.Remaining) + 1
+	if !d.Allowed {
+		d = s.Floods.Peek(key, x.at)
+		rate = s.Policy.Threshold + int(d.Limit-d.Remaining) + 1
+	}
+	j := Judged{Policy: "challenge", Count: rate, Max: s.Policy.Threshold}
+	switch _, o := x.s.Challenger.Look(&s.Policy, x.factsFor(s, rate), x.unixSeconds()); o {
+	case challenge.Shadowed:
+		j.Refuses, j.Shadow = fault.ChallengeFailed, true
+	case challenge.Refused, challenge.Issued:
 		j.Refuses = fault.ChallengeFailed
+	case challenge.Bypassed, challenge.Proved:
+		j.Given = true
 	}
 	return j
 }
