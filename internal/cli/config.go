@@ -38,11 +38,8 @@ has kept.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := a.fileArg(args)
 			var overrides []admin.Override
-			var err error
 			if len(args) == 0 && !bare {
-				if overrides, err = a.holding(cmd.Context(), path); err != nil {
-					return err
-				}
+				overrides = a.holding(cmd.Context(), path)
 			}
 			text, err := a.show(path, overrides)
 			if err != nil {

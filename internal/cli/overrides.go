@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -281,18 +279,15 @@ func (a *app) printDryOverride(r *admin.OverrideResult) error {
 }
 
 // holding returns the overrides that are laid over the configuration at path: those of the
-// process that runs, or those it has kept. Who may not know is told so.
-func (a *app) holding(ctx context.Context, path string) ([]admin.Override, error) {
+// process that runs, or those it has kept. That they can't be known is said.
+func (a *app) holding(ctx context.Context, path string) []admin.Override {
 	list, err := a.client(askTimeout).Overrides(ctx)
 	if errors.Is(err, admin.ErrNotRunning) {
 		list, err = a.overridesBy(path)
 	}
-	if err == nil {
-		return list, nil
+	if err != nil {
+		fmt.Fprintf(a.err, "note: emergency changes, if there are any, are left out: %v\n", err)
+		return nil
 	}
-	if errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "permission denied") {
-		fmt.Fprintf(a.err, "note: emergency changes are left out: %v\n", err)
-		return nil, nil
-	}
-	return nil, err
+	return list
 }

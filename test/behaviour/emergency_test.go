@@ -180,6 +180,7 @@ upstreams { ` + upstream("u", o, "") + spare + "}\n"
 	}
 	const api = `route "api" { matches { path-prefix "/api" }; upstream "u" }` + "\n"
 	spare := upstream("s", o, "")
+	both := spare + upstream("v", o, "")
 	p := start(t, "", strings.TrimPrefix(text(api, spare), "listeners { listener \"l\" { address \"127.0.0.1:0\" } }\n"))
 	p.emergency("disable-route", "api")
 	p.emergency("fallback", "r", "s")
@@ -211,6 +212,17 @@ upstreams { ` + upstream("u", o, "") + spare + "}\n"
 	if got.OK || strings.Contains(strings.Join(got.Details, "\n"), "override") {
 		t.Errorf("a reload of a broken file: %+v", got)
 	}
+	// One that rests on another isn't taken for the one that doesn't fit.
+	if got := p.Reload(text(api, both)); !got.OK {
+		t.Fatalf("a reload fails: %+v", got)
+	}
+	p.emergency("fallback", "r", "--use")
+	p.emergency("fallback", "api", "v")
+	got = p.Reload(text(api, spare))
+	if lines := strings.Join(got.Details, "\n"); got.OK || !strings.Contains(lines, "emergency revert 4") || strings.Contains(lines, "override 3") || strings.Contains(lines, "override 2") {
+		t.Errorf("a reload without the upstream of one of three overrides: %+v", got)
+	}
+	p.emergency("revert", "3", "4")
 	// An emergency change doesn't read what stands in the file.
 	p.emergency("revert", "2")
 	if got := p.do("GET", "/api").Status; got != 503 {

@@ -45,42 +45,37 @@ func (a *assembly) overlays(layers []override.Layer) []*schema.Overlay {
 	return list
 }
 
-// loadSome is called when a configuration doesn't load with all layers. It marks those that
-// are left out.
+// loadSome is called when a configuration doesn't load with all layers. One after the other is
+// tried on top of those that fit; the others are marked and left out.
 func (a *assembly) loadSome(path string, texts []Source, layers []override.Layer) (*Loaded, []override.Layer, error) {
 	with := func(layers []override.Layer) (*Loaded, error) {
 		return a.load(path, texts, func(string) []*schema.Overlay { return a.overlays(layers) })
 	}
-	none := slices.Clone(layers)
-	for i := range none {
-		none[i].Aside = true
+	next := slices.Clone(layers)
+	for i := range next {
+		next[i].Aside = true
 	}
-	if _, err := with(none); err != nil {
+	loaded, err := with(next)
+	if err != nil {
 		return nil, nil, err // by itself it doesn't load either
 	}
-	next, why := slices.Clone(layers), error(nil)
+	var why error
 	for i := range next {
-		only := slices.Clone(none)
-		only[i].Aside = false
-		if _, err := with(only); err != nil {
-			next[i].Aside, why = true, err
+		next[i].Aside = false
+		l, err := with(next)
+		if err == nil {
+			loaded = l
+			continue
 		}
-	}
-	l, err := with(next)
-	fresh := slices.ContainsFunc(next, func(y override.Layer) bool {
-		return y.Aside && !slices.ContainsFunc(layers, func(b override.Layer) bool { return b.ID == y.ID && b.Aside })
-	})
-	switch {
-	case a.Current() != nil && (fresh || err != nil):
-		if why == nil {
+		next[i].Aside = true
+		if !layers[i].Aside {
 			why = err
 		}
-		return nil, nil, blame(next, layers, why)
-	case err != nil: // they don't fit together
-		next = none
-		l, err = with(next)
 	}
-	return l, next, err
+	if a.Current() != nil && why != nil {
+		return nil, nil, blame(next, layers, why)
+	}
+	return loaded, next, nil
 }
 
 // blame says which overrides keep a configuration from serving, and how to end them.
@@ -90,9 +85,6 @@ func blame(culprits, before []override.Layer, why error) error {
 		if y.Aside && !before[i].Aside {
 			e.Lines = append(e.Lines, fmt.Sprintf("%s doesn't fit this configuration, which is valid without it: %s; sentinel emergency revert %d", y.Name, y.Words, y.ID))
 		}
-	}
-	if len(e.Lines) == 0 {
-		e.Lines = append(e.Lines, "the emergency changes don't fit this configuration together, which is valid without them: sentinel emergency list; sentinel emergency revert --all")
 	}
 	e.Lines = append(e.Lines, describe(why).lines...)
 	e.Report = strings.Join(e.Lines, "\n") + "\n"
